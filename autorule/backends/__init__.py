@@ -1,0 +1,65 @@
+"""Where answers come from: `open_backend` turns a ModelConfig into a back end."""
+
+import threading
+from pathlib import Path
+
+from autorule.backends.answer_store import AnswerStore
+from autorule.backends.base import Backend
+from autorule.backends.cached import CachedBackend
+from autorule.config import CacheConfig, ModelConfig
+
+_lock = threading.Lock()
+_backends: dict[str, Backend] = {}
+_stores: dict[Path, AnswerStore] = {}
+
+
+def open_backend(config: ModelConfig) -> Backend:
+    """The back end of a config: one for the process, so that a model is loaded and a limit counted only once.
+
+    Raises MissingExtraError when its packages are not installed, ConfigError when its settings can't work.
+    """
+    key = config.model_dump_json()
+    with _lock:
+        if key not in _backends:
+            _backends[key] = _make_backend(config)
+        return _backends[key]
+
+
+def open_cached(model: ModelConfig, cache: CacheConfig) -> CachedBackend:
+    """The back end of `model` behind the answer cache, with call counts of its own."""
+    return CachedBackend(open_backend(model), _open_store(cache) if cache.enabled else None)
+
+
+def close_backends() -> None:
+    """Ends every back end and cache of this process."""
+    with _lock:
+        for backend in _backends.values():
+            backend.close()
+        for store in _stores.values():
+            store.close()
+        _backends.clear()
+        _stores.clear()
+
+
+def _make_backend(config: ModelConfig) -> Backend:
+    match config.backend:
+        case "transformers_local":
+            from autorule.backends.transformers_local import TransformersLocalBackend
+
+            return TransformersLocalBackend(config)
+        case "openai_compatible":
+            from autorule.backends.openai_compatible import OpenAICompatibleBackend
+
+            return OpenAICompatibleBackend(config)
+        case "scripted":
+            from autorule.backends.scripted import open_script
+
+            return open_script(config.model)
+
+
+def _open_store(cache: CacheConfig) -> AnswerStore:
+    path = cache.path.resolve()
+    with _lock:
+        if path not in _stores:
+            _stores[path] = AnswerStore(path, max_bytes=int(cache.max_gb * 1e9))
+        return _stores[path]

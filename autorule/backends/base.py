@@ -1,0 +1,169 @@
+"""The contract between stages and models: two batch methods, results as they complete, no exception for one request.
+
+`generate` answers with text, `score_choices` with the probabilities of a few fixed answers to many questions about
+one conversation. A request that can't be answered yields a Failure; an exception means that no request can be
+(BackendError). Retries of transient faults are the back end's own; re-asking an answer that can't be parsed is the
+stage's (asking.py).
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from autorule.config import Sampling
+from autorule.prompting import QUESTION_SEPARATOR
+from autorule.records import Failure, FinishReason, Messages, ModelOutput, Record, Stage, Usage
+
+
+def _always_usable(_: ModelOutput) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    request_id: str
+    stage: Stage
+    messages: Messages
+    """A last message of the assistant is the beginning of the answer, which the model continues."""
+    sampling: Sampling
+    json_schema: dict[str, Any] | None = None
+    """Asked for where the server can constrain its answer; the stage parses tolerantly all the same."""
+    sample_index: int = 0
+    attempt: int = 0
+    prompt_sha256: str = ""
+    usable: Callable[[ModelOutput], bool] = field(default=_always_usable, compare=False, repr=False)
+    """Whether the stage can parse the answer: a stored answer that it can't is not served again."""
+
+
+class Question(NamedTuple):
+    question_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ChoiceRequest:
+    """K questions about one conversation, which stands first and once, so that every engine can share it."""
+
+    request_id: str
+    stage: Stage
+    messages: Messages
+    """Ends with the user message to which each question is appended, and perhaps a begun answer after it."""
+    questions: tuple[Question, ...]
+    choices: tuple[str, ...] = ("Yes", "No")
+    prompt_sha256: str = ""
+
+    def messages_with(self, question: Question) -> Messages:
+        """The whole conversation for one question."""
+        index = len(self.messages) - (2 if self.messages[-1].role == "assistant" else 1)
+        asked = self.messages[index]
+        content = asked.content + QUESTION_SEPARATOR + question.text
+        return (*self.messages[:index], asked.model_copy(update={"content": content}), *self.messages[index + 1 :])
+
+
+class ChoiceProbabilities(Record):
+    """Probability of each choice as the first token of the answer, summed over its spellings of one token."""
+
+    probabilities: dict[str, float]
+    bounded: tuple[str, ...] = ()
+    """Choices that the engine did not return: their value is the least probability that it did return."""
+    complete: bool = True
+    """False where the engine gives probabilities among the choices only, so that there is no mass."""
+    usage: Usage = Usage()
+
+
+class Answer(NamedTuple):
+    request: GenerateRequest
+    result: ModelOutput | Failure
+
+
+class ChoiceAnswer(NamedTuple):
+    request: ChoiceRequest
+    question: Question
+    result: ChoiceProbabilities | Failure
+
+
+class Backend(Protocol):
+    identity: str
+    """Everything about the model that fixes an answer (kind, name, revision, precision); no URL and no key."""
+
+    @property
+    def batch_size(self) -> int | None:
+        """How many requests are computed together, where that could change an answer; None where each stands alone."""
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Answer]: ...
+
+    def score_choices(self, requests: Sequence[ChoiceRequest]) -> Iterator[ChoiceAnswer]: ...
+
+    def check(self) -> str:
+        """One line that says what is there. Raises BackendError when no request could succeed."""
+
+    def close(self) -> None: ...
+
+
+THINK_BLOCK = re.compile(r"\A\s*(?:<think>)?(?P<thinking>.*?)</think>\s*(?P<answer>.*)\Z", re.DOTALL)
+
+
+def split_thinking(text: str) -> tuple[str | None, str]:
+    """(thinking, answer) of a text with a <think> block; (None, text) when it has none.
+
+    The opening tag may be missing (some chat templates write it for the model). Without a closing tag the thinking
+    was cut off, and there is no answer.
+    """
+    if match := THINK_BLOCK.match(text):
+        return match["thinking"].strip(), match["answer"].strip()
+    if text.lstrip().startswith("<think>"):
+        return text.lstrip().removeprefix("<think>").strip(), ""
+    return None, text
+
+
+def output_from_text(
+    text: str, finish_reason: FinishReason, usage: Usage, model: str, reasoning: str | None = None
+) -> ModelOutput:
+    """A ModelOutput, with the thinking taken from the server's field or else from <think> tags."""
+    if reasoning and reasoning.strip():
+        return ModelOutput(
+            text=text,
+            reasoning=reasoning.strip(),
+            reasoning_source="field",
+            finish_reason=finish_reason,
+            usage=usage,
+            model=model,
+        )
+    thinking, answer = split_thinking(text)
+    return ModelOutput(
+        text=answer,
+        reasoning=thinking or None,
+        reasoning_source="think_tags" if thinking else None,
+        finish_reason=finish_reason,
+        usage=usage,
+        model=model,
+    )
+
+
+def choice_of(token: str, choices: Sequence[str]) -> str | None:
+    """The choice that a token spells, ignoring case and surrounding space; None when it spells none."""
+    spelled = token.strip().casefold()
+    return next((choice for choice in choices if choice.casefold() == spelled), None)
+
+
+def probabilities_from_top_logprobs(
+    top: Sequence[tuple[str, float]], choices: Sequence[str], usage: Usage
+) -> ChoiceProbabilities | None:
+    """The probabilities of the choices from (token, logprob) of the likeliest first tokens.
+
+    A choice that is not among them is bounded by the least of them, never taken as 0. None when none of the choices
+    is there: then nothing is known about their order.
+    """
+    sums = dict.fromkeys(choices, 0.0)
+    found = set()
+    for token, logprob in top:
+        if (choice := choice_of(token, choices)) is not None:
+            sums[choice] += math.exp(logprob)
+            found.add(choice)
+    if not found:
+        return None
+    floor = min(math.exp(logprob) for _, logprob in top)
+    bounded = tuple(choice for choice in choices if choice not in found)
+    return ChoiceProbabilities(probabilities={**sums, **dict.fromkeys(bounded, floor)}, bounded=bounded, usage=usage)

@@ -1,0 +1,175 @@
+"""A back end that never asks twice for what it knows.
+
+An answer's key is everything that fixes it (model, rendered messages, sampling, schema, sample index, prompt) and
+nothing else: no key, no URL, no run. A stored answer is served again only if the stage can parse it; otherwise the
+request goes out under the next attempt number. Without a store it only counts calls.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+
+from pydantic import ValidationError
+
+from autorule.backends.answer_store import AnswerStore, NewGeneration, StoredGeneration
+from autorule.backends.base import (
+    Answer,
+    Backend,
+    ChoiceAnswer,
+    ChoiceProbabilities,
+    ChoiceRequest,
+    GenerateRequest,
+    Question,
+)
+from autorule.records import CallCounts, Failure, Messages, ModelOutput
+
+
+class CachedBackend:
+    """Wraps a back end; cheap to make, so each shard has its own and reports its own counts.
+
+    Where requests are computed together (`batch_size` is a number), a batch is committed whole or not at all, so that
+    a run that is killed and resumed forms the same batches again.
+    """
+
+    def __init__(self, backend: Backend, store: AnswerStore | None) -> None:
+        self._backend = backend
+        self._store = store
+        self.identity = backend.identity
+        self.batch_size = backend.batch_size
+        self.counts = CallCounts()
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Answer]:
+        same: dict[bytes, list[GenerateRequest]] = {}
+        for request in requests:
+            same.setdefault(_generation_key(self.identity, request), []).append(request)
+        stored = self._store.generations(list(same)) if self._store else {}
+        to_send: list[tuple[bytes, GenerateRequest]] = []
+        for key, group in same.items():
+            attempts = stored.get(key, [])
+            output = _usable_output(group[0], attempts)
+            if output is None:
+                attempt = attempts[-1].attempt + 1 if attempts else group[0].attempt
+                to_send.append((key, dataclasses.replace(group[0], attempt=attempt)))
+            else:
+                self.counts += CallCounts(cached=len(group))
+                yield from (Answer(request, output) for request in group)
+        step = self.batch_size or max(1, len(to_send))
+        for start in range(0, len(to_send), step):
+            for key, result in self._send(to_send[start : start + step]):
+                self.counts += CallCounts(cached=len(same[key]) - 1)
+                yield from (Answer(request, result) for request in same[key])
+
+    def _send(self, keyed: list[tuple[bytes, GenerateRequest]]) -> Iterator[tuple[bytes, ModelOutput | Failure]]:
+        keys = {id(request): key for key, request in keyed}
+        batch: list[NewGeneration] = []
+        results: list[tuple[bytes, ModelOutput | Failure]] = []
+        for request, result in self._backend.generate([request for _, request in keyed]):
+            self.counts += _counts_of(result)
+            failed = isinstance(result, Failure)
+            batch.append(
+                NewGeneration(keys[id(request)], request.attempt, request.stage, failed, result.model_dump_json())
+            )
+            results.append((keys[id(request)], result))
+            if self.batch_size is None or len(batch) == len(keyed):
+                if self._store:
+                    self._store.put_generations(batch)
+                yield from results
+                batch, results = [], []
+
+    def score_choices(self, requests: Sequence[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
+        to_send = []
+        for request in requests:
+            known = self._known_choices(request)
+            self.counts += CallCounts(cached=len(known))
+            yield from known
+            answered = {answer.question for answer in known}
+            missing = tuple(question for question in request.questions if question not in answered)
+            if missing:
+                to_send.append(dataclasses.replace(request, questions=missing))
+        if self.batch_size is None:
+            for answer in self._backend.score_choices(to_send):
+                yield from self._keep_choices([answer])
+        else:
+            for request in to_send:
+                yield from self._keep_choices(list(self._backend.score_choices([request])))
+
+    def _known_choices(self, request: ChoiceRequest) -> list[ChoiceAnswer]:
+        if self._store is None:
+            return []
+        keys = _choice_keys(self.identity, request)
+        stored = self._store.choices(list(keys))
+        known = []
+        for key, question in keys.items():
+            if key in stored:
+                result = ChoiceProbabilities.model_validate_json(stored[key])
+                known.append(ChoiceAnswer(request, question, result))
+        return known
+
+    def _keep_choices(self, answers: list[ChoiceAnswer]) -> list[ChoiceAnswer]:
+        """Counts and commits the answers. Failures are not stored: they are asked again."""
+        rows = []
+        for request, question, result in answers:
+            self.counts += _counts_of(result)
+            if isinstance(result, ChoiceProbabilities):
+                key = next(iter(_choice_keys(self.identity, dataclasses.replace(request, questions=(question,)))))
+                rows.append((key, result.model_dump_json()))
+        if self._store:
+            self._store.put_choices(rows)
+        return answers
+
+    def check(self) -> str:
+        return self._backend.check()
+
+    def close(self) -> None:
+        self._backend.close()
+
+
+def _usable_output(request: GenerateRequest, attempts: list[StoredGeneration]) -> ModelOutput | None:
+    """The latest stored answer that the stage can parse."""
+    for stored in reversed(attempts):
+        if stored.failed:
+            continue
+        try:
+            output = ModelOutput.model_validate_json(stored.payload)
+        except ValidationError:
+            continue
+        if request.usable(output):
+            return output
+    return None
+
+
+def _counts_of(result: ModelOutput | ChoiceProbabilities | Failure) -> CallCounts:
+    if isinstance(result, Failure):
+        return CallCounts(sent=1)
+    usage = result.usage
+    return CallCounts(sent=1, prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+
+
+def _generation_key(identity: str, request: GenerateRequest) -> bytes:
+    return _hash(
+        [
+            "generate",
+            identity,
+            _plain(request.messages),
+            request.sampling.model_dump(),
+            request.json_schema,
+            request.sample_index,
+            request.prompt_sha256,
+        ]
+    )
+
+
+def _choice_keys(identity: str, request: ChoiceRequest) -> dict[bytes, Question]:
+    """Key -> question. The conversation is hashed once for all its questions."""
+    shared = _hash(["choices", identity, _plain(request.messages), list(request.choices), request.prompt_sha256])
+    return {hashlib.sha256(shared + question.text.encode()).digest(): question for question in request.questions}
+
+
+def _plain(messages: Messages) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in messages]
+
+
+def _hash(parts: list[object]) -> bytes:
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).digest()

@@ -1,0 +1,116 @@
+"""Messages as token ids, with the text of messages as data.
+
+Only the chat template's own scaffolding is tokenised with its special tokens. The contents of messages go through a
+copy of the tokenizer that knows no added token at all (special or not), so that no text of a prompt, a completion or
+a rule can open or close a turn. A shared prefix and its suffixes are tokenised apart and joined as ids, so that the
+prefix is the same for every suffix by construction.
+"""
+
+import json
+import secrets
+from typing import Any, NamedTuple
+
+from autorule.backends.base import ChoiceRequest, choice_of
+from autorule.errors import BackendError
+from autorule.prompting import QUESTION_SEPARATOR, neutralise_special_tokens
+from autorule.records import Messages
+
+
+class SharedPrompt(NamedTuple):
+    prefix: list[int]
+    suffixes: list[list[int]]
+    """One for each question, in order: prefix + suffix is the whole prompt."""
+
+
+class ChatTokens:
+    """`tokenizer` is a fast tokenizer of transformers with a chat template. Raises BackendError without one."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        from tokenizers import Tokenizer
+
+        if not tokenizer.chat_template:
+            raise BackendError(f"{tokenizer.name_or_path} has no chat template: use an instruction-tuned model")
+        if not tokenizer.is_fast:
+            raise BackendError(f"{tokenizer.name_or_path} has no fast tokenizer (tokenizer.json)")
+        self._tokenizer = tokenizer
+        state = json.loads(tokenizer.backend_tokenizer.to_str())
+        self._added_ids = {token["id"] for token in state["added_tokens"]}
+        self._data_tokenizer = Tokenizer.from_str(json.dumps({**state, "added_tokens": []}))
+
+    def encode_data(self, text: str) -> list[int]:
+        """The ids of a text, none of them an added token."""
+        ids: list[int] = self._data_tokenizer.encode(text, add_special_tokens=False).ids
+        if self._added_ids.isdisjoint(ids):
+            return ids
+        # A marker that is also an ordinary entry of the vocabulary: break it up.
+        ids = self._data_tokenizer.encode(neutralise_special_tokens(text), add_special_tokens=False).ids
+        return [i for i in ids if i not in self._added_ids]
+
+    def encode_messages(self, messages: Messages) -> list[int]:
+        """The whole prompt, up to where the model's answer begins or goes on."""
+        ids: list[int] = []
+        for text, is_data in self._pieces(messages):
+            ids += self.encode_data(text) if is_data else self._encode_template(text)
+        return ids
+
+    def encode_choices(self, request: ChoiceRequest) -> SharedPrompt:
+        """The shared prefix of a choice request, and what follows it for each question."""
+        pieces = self._pieces(request.messages)
+        asked = 2 if request.messages[-1].role == "assistant" else 1
+        data_positions = [position for position, (_, is_data) in enumerate(pieces) if is_data]
+        split = data_positions[-asked] + 1
+        prefix = [
+            i
+            for text, is_data in pieces[:split]
+            for i in (self.encode_data(text) if is_data else self._encode_template(text))
+        ]
+        tail = [
+            i
+            for text, is_data in pieces[split:]
+            for i in (self.encode_data(text) if is_data else self._encode_template(text))
+        ]
+        suffixes = [self.encode_data(QUESTION_SEPARATOR + question.text) + tail for question in request.questions]
+        return SharedPrompt(prefix, suffixes)
+
+    def choice_ids(self, choices: tuple[str, ...]) -> dict[str, list[int]]:
+        """Every single token that spells a choice. Raises BackendError for a choice that no token spells."""
+        ids: dict[str, list[int]] = {choice: [] for choice in choices}
+        texts = self._tokenizer.batch_decode([[i] for i in range(len(self._tokenizer))])
+        for token_id, text in enumerate(texts):
+            choice = choice_of(text, choices)
+            if choice is not None and token_id not in self._added_ids:
+                ids[choice].append(token_id)
+        if missing := [choice for choice, found in ids.items() if not found]:
+            raise BackendError(f"the tokenizer has no single token for {missing[0]!r}: choose other choices")
+        return ids
+
+    def _pieces(self, messages: Messages) -> list[tuple[str, bool]]:
+        """The prompt as (text, is data) in order: template scaffolding and message contents."""
+        begun = messages[-1] if messages[-1].role == "assistant" else None
+        turns = messages[:-1] if begun else messages
+        nonce = secrets.token_hex(8)
+        slots = [f"slot-{nonce}-{index}-end" for index in range(len(turns))]
+        template_messages = [{"role": m.role, "content": slot} for m, slot in zip(turns, slots, strict=True)]
+        try:
+            text = self._tokenizer.apply_chat_template(template_messages, tokenize=False, add_generation_prompt=True)
+        except Exception as error:
+            raise BackendError(
+                f"the chat template of {self._tokenizer.name_or_path} refuses the prompt: {error}"
+            ) from error
+        pieces: list[tuple[str, bool]] = []
+        for message, slot in zip(turns, slots, strict=True):
+            before, found, text = text.partition(slot)
+            if not found:
+                raise BackendError(
+                    f"the chat template of {self._tokenizer.name_or_path} drops the {message.role} message; "
+                    "use prompts without that role"
+                )
+            pieces += [(before, False), (message.content, True)]
+        pieces.append((text, False))
+        if begun:
+            pieces.append((begun.content, True))
+        return pieces
+
+    def _encode_template(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False) if text else []
+        return ids

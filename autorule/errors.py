@@ -1,0 +1,44 @@
+"""What can go wrong, by the boundary that was crossed.
+
+Everything a user can mend derives from AutoruleError, whose text is one line and says the fix; the command line
+prints it without a trace. What goes wrong with one request of many is not an exception but a Failure record.
+"""
+
+
+class AutoruleError(Exception):
+    """A problem that the user can mend; the message names the thing, the value and the fix."""
+
+
+class ConfigError(AutoruleError):
+    """A setting is impossible, or two settings contradict each other."""
+
+
+class InputError(AutoruleError):
+    """An input file is missing, empty, unreadable or in an unknown layout."""
+
+
+class RuleSetError(AutoruleError):
+    """A rule set file can't be read, or does not fit this version."""
+
+
+class PromptError(AutoruleError):
+    """A prompt file is malformed, or its placeholders and the values given do not match."""
+
+
+class BackendError(AutoruleError):
+    """A model can't be reached or loaded at all, so that no request could succeed."""
+
+
+class MissingExtraError(AutoruleError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package!r}: pip install 'autorule[{extra}]'")
+
+
+class RunFailedError(AutoruleError):
+    """A run ended without all its results; what it finished is on disk and in the cache."""
+
+
+class ParseError(Exception):
+    """A model's answer is not what its prompt asked for. Becomes a Failure record, never a default value."""

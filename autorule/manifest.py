@@ -1,0 +1,105 @@
+"""What a run was and what became of every row: the manifest."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from autorule.records import CallCounts, Record, Stage
+
+Status = Literal["running", "completed", "failed_with_results", "failed"]
+
+
+class Funnel(Record):
+    """Counts by stage. Each row, chain, candidate and completion ends somewhere: `imbalances` says where not."""
+
+    rows_read: int = 0
+    rows_rejected: int = 0
+    pairs_valid: int = 0
+    pairs_repeated: int = 0
+    """Valid rows that repeat an earlier one, label and order included."""
+    pairs_not_drawn: int = 0
+    pairs_drawn: int = 0
+    chains_expected: int = 0
+    chains_given: int = 0
+    chains: int = 0
+    """Interpretations, the given ones included."""
+    chains_failed: int = 0
+    chains_mined: int = 0
+    mining_failed: int = 0
+    candidates: int = 0
+    candidates_set_aside: int = 0
+    candidates_in_rules: int = 0
+    candidates_dropped: int = 0
+    merges_failed: int = 0
+    rules: int = 0
+    held_out_rows_read: int = 0
+    held_out_rows_rejected: int = 0
+    held_out_pairs: int = 0
+    completion_rows_read: int = 0
+    completion_rows_rejected: int = 0
+    completions: int = 0
+    completions_failed: int = 0
+    """Lost with their shard; a completion without enough verdicts counts among rewards_unscored."""
+    verdicts: int = 0
+    verdicts_unscored: int = 0
+    rewards: int = 0
+    rewards_unscored: int = 0
+
+    def imbalances(self) -> list[str]:
+        """Every sum that does not come out; empty when nothing was lost."""
+        sums = {
+            "rows_read": (self.rows_read, self.rows_rejected + self.pairs_valid),
+            "pairs_valid": (self.pairs_valid, self.pairs_repeated + self.pairs_not_drawn + self.pairs_drawn),
+            "chains_expected": (self.chains_expected, self.chains + self.chains_failed),
+            "chains": (self.chains, self.chains_mined + self.mining_failed),
+            "candidates": (
+                self.candidates,
+                self.candidates_set_aside + self.candidates_in_rules + self.candidates_dropped,
+            ),
+            "held_out_rows_read": (self.held_out_rows_read, self.held_out_rows_rejected + self.held_out_pairs),
+            "completion_rows_read": (
+                self.completion_rows_read + 2 * self.held_out_pairs,
+                self.completion_rows_rejected + self.completions,
+            ),
+            "completions": (self.completions, self.rewards + self.completions_failed),
+            "verdicts": (self.verdicts, self.rewards * self.rules),
+        }
+        return [f"{name} is {whole}, its parts {parts}" for name, (whole, parts) in sums.items() if whole != parts]
+
+
+class InputFile(Record):
+    path: str
+    sha256: str
+    n_bytes: int
+
+
+class RunManifest(Record):
+    run_id: str
+    flow: str
+    status: Status
+    message: str = ""
+    autorule_version: str
+    started_at: str
+    ended_at: str | None = None
+    config: dict[str, Any]
+    inputs: dict[str, InputFile] = {}
+    models: dict[str, str] = {}
+    """Stage -> identity of the model."""
+    prompts: dict[str, str] = {}
+    """Stage -> sha256 of the prompt."""
+    funnel: Funnel = Funnel()
+    usage: dict[Stage, CallCounts] = {}
+    failed_shards: tuple[str, ...] = ()
+    files: dict[str, int] = {}
+    """File of the run -> number of records in it."""
+
+
+def utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def describe_input(path: Path) -> InputFile:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return InputFile(path=str(path), sha256=digest, n_bytes=path.stat().st_size)

@@ -1,0 +1,133 @@
+"""Stage 2: which rules does a chain imply? Builds the request for a chain, reads the rules, and lints them.
+
+AutoRule (arXiv 2506.15651), stage 2. A candidate that breaks a lint is kept with the codes and set aside: it is never
+merged, and never lost.
+"""
+
+import re
+from typing import Any
+
+from autorule.answer_text import json_values, list_item, whole_answer
+from autorule.backends.base import GenerateRequest
+from autorule.config import MiningConfig
+from autorule.errors import ParseError
+from autorule.prompting import Prompt, fence_for, trim_middle
+from autorule.records import CandidateRule, Interpretation, ModelOutput, content_id
+
+RULES_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"rules": {"type": "array", "items": {"type": "string"}}},
+    "required": ["rules"],
+    "additionalProperties": False,
+}
+SIDE = re.compile(
+    r"\b(?:response|assistant|answer|output|completion|model)s?\s+(?:a|b|one|two|1|2)\b"
+    r"|\b(?:chosen|rejected|preferred|dispreferred|other|better|worse|first|second)\s+(?:response|answer|assistant)\b",
+    re.IGNORECASE,
+)
+MIN_RULE_WORDS = 4
+REPEATED = re.compile(r"\b(\w+(?:\W+\w+){1,7})\W+\1\b", re.IGNORECASE)
+
+
+def build_request(interpretation: Interpretation, prompt: Prompt, config: MiningConfig) -> GenerateRequest:
+    """The question about one chain. `prompt` shows {chain}, and may show {max_rules} and {fence}.
+
+    Raises ParseError when the interpretation lacks the part that is to be mined.
+    """
+    chain = trim_middle(_source_text(interpretation, config), config.max_chain_chars).text
+    if not chain.strip():
+        raise ParseError(f"the interpretation holds no {config.extract_from} to mine from (extract_from)")
+    return GenerateRequest(
+        request_id=interpretation.interpretation_id,
+        stage="mining",
+        messages=prompt.render({"chain": chain}, {"max_rules": str(config.max_rules), "fence": fence_for([chain])}),
+        sampling=config.sampling,
+        json_schema=None if prompt.begun_answer else RULES_SCHEMA,
+        prompt_sha256=prompt.sha256,
+    )
+
+
+def parse_rules(request: GenerateRequest, output: ModelOutput) -> list[str]:
+    """The rules in an answer, which is JSON (perhaps fenced, perhaps with text around it) or a bulleted list.
+
+    An explicit empty list is an answer: this chain implies no rule. Of a list that was cut off, the last line is
+    dropped. Raises ParseError when there is neither JSON with rules nor a list.
+    """
+    text = whole_answer(request.messages, output.text)
+    found = [rules for value in json_values(text) if (rules := _json_rules(value)) is not None]
+    if found:
+        return found[-1]  # an earlier one may echo the example in the prompt
+    lines = text.splitlines()
+    if output.finish_reason == "length" and lines and not lines[-1].rstrip().endswith((".", "!", "?")):
+        lines.pop()
+    rules = [item for line in lines if (item := list_item(line))]
+    if not rules:
+        raise ParseError(f"no list of rules in the answer: {output.text[:80]!r}")
+    return rules
+
+
+def candidates_from(
+    interpretation: Interpretation, rules: list[str], prompt: Prompt, config: MiningConfig
+) -> list[CandidateRule]:
+    """One candidate for each distinct rule of the chain, with its lint codes; at most `max_rules` unmarked ones."""
+    candidates: dict[str, CandidateRule] = {}
+    for text in map(clean_rule, rules):
+        key = normalise_rule(text)
+        if not key or key in candidates:
+            continue
+        codes = lint_rule(text, prompt.text, config.max_rule_chars)
+        if not codes and sum(not candidate.lint for candidate in candidates.values()) >= config.max_rules:
+            codes = ("over_max_rules",)
+        candidates[key] = CandidateRule(
+            candidate_id=content_id("candidate", interpretation.interpretation_id, text),
+            text=text,
+            interpretation_id=interpretation.interpretation_id,
+            pair_id=interpretation.pair_id,
+            lint=codes,
+        )
+    return list(candidates.values())
+
+
+def lint_rule(text: str, prompt_text: str, max_chars: int) -> tuple[str, ...]:
+    """Codes of what keeps a text from being a rule; empty for a good one.
+
+    names_side: speaks of response A or of the preferred one. too_long, too_short: more than `max_chars`, fewer than
+    four words. worked_example: stands in the prompt itself. repetitive: says the same words twice over.
+    """
+    codes = []
+    if SIDE.search(text):
+        codes.append("names_side")
+    if len(text) > max_chars:
+        codes.append("too_long")
+    if len(text.split()) < MIN_RULE_WORDS:
+        codes.append("too_short")
+    if normalise_rule(text) in normalise_rule(prompt_text):
+        codes.append("worked_example")
+    if REPEATED.search(text):
+        codes.append("repetitive")
+    return tuple(codes)
+
+
+def clean_rule(text: str) -> str:
+    """One line, without list marks, quotes or emphasis around it, with a full stop."""
+    text = " ".join(text.split())
+    text = (list_item(text) or text).strip().strip('"“”*_`').strip()
+    return text if not text or text[-1] in ".!?" else text + "."
+
+
+def normalise_rule(text: str) -> str:
+    """The words of a rule in lower case: two rules with the same words are one."""
+    return " ".join(re.findall(r"[^\W_]+", text.casefold()))
+
+
+def _source_text(interpretation: Interpretation, config: MiningConfig) -> str:
+    if config.extract_from == "answer":
+        return interpretation.answer
+    if config.extract_from == "both" and interpretation.answer and interpretation.answer != interpretation.chain:
+        return f"{interpretation.chain}\n\n{interpretation.answer}"
+    return interpretation.chain
+
+
+def _json_rules(value: Any) -> list[str] | None:
+    rules = value.get("rules") if isinstance(value, dict) else value
+    return rules if isinstance(rules, list) and all(isinstance(rule, str) for rule in rules) else None

@@ -1,0 +1,1 @@
+"""Preference data in any common layout, read as PreferencePair records."""

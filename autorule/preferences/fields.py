@@ -1,0 +1,201 @@
+"""Foreign columns -> PreferencePair, in one place.
+
+Known layouts: `prompt/chosen/rejected` (strings or message lists, the prompt explicit or the shared beginning of
+both lists, as in UltraFeedback-binarized), `prompt/response_a/response_b/winner`, and hh-rlhf transcripts in
+`chosen/rejected`. Other names come in through a mapping from our column name to the file's.
+"""
+
+from typing import Any
+
+from autorule.errors import ConfigError, InputError
+from autorule.preferences.messages import (
+    FieldError,
+    as_messages,
+    common_prefix,
+    is_empty,
+    is_transcript,
+    parse_transcript,
+)
+from autorule.preferences.readers import Row
+from autorule.records import Messages, Order, PreferencePair, RejectedRow, RejectionReason, content_id
+
+COLUMNS = (
+    "prompt",
+    "chosen",
+    "rejected",
+    "response_a",
+    "response_b",
+    "winner",
+    "id",
+    "reasoning",
+    "explanation",
+    "score_chosen",
+    "score_rejected",
+)
+WINNER_VALUES = {
+    "a": {"a", "model_a", "response_a", "a>b", "[[a]]"},
+    "b": {"b", "model_b", "response_b", "b>a", "[[b]]"},
+    "tie": {"tie", "tie (bothbad)", "both_bad", "bothbad", "a=b", "[[c]]", "same"},
+}
+
+
+class FieldMap:
+    """Reads one row as a pair, or says everything that is wrong with it.
+
+    `columns` maps our column names to the file's; `winner_values` maps a, b and tie to the values of the winner
+    column. Raises ConfigError for a name that is not ours.
+    """
+
+    def __init__(self, columns: dict[str, str] | None = None, winner_values: dict[str, str] | None = None) -> None:
+        self.columns = columns or {}
+        self.winner_values = {value.casefold(): side for side, value in (winner_values or {}).items()}
+        if unknown := sorted(set(self.columns) - set(COLUMNS)):
+            raise ConfigError(f"columns: {unknown[0]!r} is no column of ours; map one of {', '.join(COLUMNS)}")
+        if unknown := sorted(set(winner_values or {}) - set(WINNER_VALUES)):
+            raise ConfigError(f"winner_values: {unknown[0]!r} is not a, b or tie")
+
+    def check_layout(self, path: str, row: Row) -> None:
+        """Raises InputError when the first row shows that the file has no preference columns at all."""
+        for ours, theirs in self.columns.items():
+            if theirs not in row.values:
+                raise InputError(f"{path} has no column {theirs!r} (mapped to {ours}); it has {_names(row)}")
+        if not (self._has(row, "chosen", "rejected") or self._has(row, "response_a", "response_b", "winner")):
+            raise InputError(
+                f"{path} has neither chosen/rejected nor response_a/response_b/winner; it has {_names(row)}; "
+                "map columns with --columns chosen=NAME,rejected=NAME,prompt=NAME"
+            )
+
+    def read_pair(self, row: Row) -> PreferencePair | RejectedRow:
+        source_id = self._get(row, "id")
+        source_id = None if source_id is None else str(source_id)
+        reasons: list[RejectionReason] = []
+        pair = None
+        try:
+            if self._has(row, "chosen") or self._has(row, "rejected"):
+                pair = self._from_chosen(row, source_id, reasons)
+            else:
+                pair = self._from_winner(row, source_id, reasons)
+        except FieldError as error:
+            reasons.append(error.reason)
+        if pair is None or reasons:
+            return RejectedRow(row=row.number, source_id=source_id, reasons=tuple(reasons))
+        return pair
+
+    def _from_chosen(self, row: Row, source_id: str | None, reasons: list[RejectionReason]) -> PreferencePair:
+        prompt, chosen, rejected = self._chosen_messages(row)
+        scores = self._get(row, "score_chosen"), self._get(row, "score_rejected")
+        if all(isinstance(score, (int, float)) for score in scores):
+            if scores[0] == scores[1]:
+                reasons.append(_reason("tie", f"score_chosen and score_rejected are both {scores[0]}"))
+            elif scores[0] < scores[1]:
+                reasons.append(_reason("scores_contradict", f"score_chosen {scores[0]} < score_rejected {scores[1]}"))
+        return self._pair(row, source_id, prompt, {"chosen": chosen, "rejected": rejected}, "a", None, reasons)
+
+    def _chosen_messages(self, row: Row) -> tuple[Messages, Messages, Messages]:
+        raw_chosen, raw_rejected = self._get(row, "chosen"), self._get(row, "rejected")
+        if is_transcript(raw_chosen) and is_transcript(raw_rejected) and not self._has(row, "prompt"):
+            chosen, rejected = parse_transcript(raw_chosen), parse_transcript(raw_rejected)
+        else:
+            chosen = as_messages(raw_chosen, "chosen", "assistant")
+            rejected = as_messages(raw_rejected, "rejected", "assistant")
+        explicit = as_messages(self._get(row, "prompt"), "prompt", "user") if self._has(row, "prompt") else ()
+        whole = bool(
+            chosen and rejected and chosen[0].role in ("system", "user") and chosen[0].role == rejected[0].role
+        )
+        if not whole:
+            return explicit, chosen, rejected
+        shared = common_prefix(chosen, rejected)
+        while shared and chosen[shared - 1].role == "assistant":
+            shared -= 1
+        prompt = chosen[:shared]
+        if explicit and prompt[-len(explicit) :] != explicit:
+            raise FieldError(
+                "prompts_disagree", "the prompt column is not the beginning that chosen and rejected share"
+            )
+        return prompt, chosen[shared:], rejected[shared:]
+
+    def _from_winner(self, row: Row, source_id: str | None, reasons: list[RejectionReason]) -> PreferencePair:
+        prompt = as_messages(self._get(row, "prompt"), "prompt", "user")
+        responses = {
+            name: as_messages(self._get(row, name), name, "assistant") for name in ("response_a", "response_b")
+        }
+        winner = self._winner(row)
+        if winner == "tie":
+            reasons.append(_reason("tie", f"winner is {self._get(row, 'winner')!r}: no response was preferred"))
+        order: Order = "rejected_first" if winner == "b" else "chosen_first"
+        return self._pair(row, source_id, prompt, responses, winner, order, reasons)
+
+    def _winner(self, row: Row) -> str:
+        value = self._get(row, "winner")
+        text = str(value).strip().casefold()
+        if text in self.winner_values:
+            return self.winner_values[text]
+        for side, spellings in WINNER_VALUES.items():
+            if not self.winner_values and text in spellings:
+                return side
+        raise FieldError(
+            "unknown_winner",
+            f"winner is {value!r}, expected a, b or tie; map it with --winner-values a=...,b=...,tie=...",
+        )
+
+    def _pair(
+        self,
+        row: Row,
+        source_id: str | None,
+        prompt: Messages,
+        responses: dict[str, Messages],
+        winner: str,
+        given_order: Order | None,
+        reasons: list[RejectionReason],
+    ) -> PreferencePair:
+        (first_name, first), (second_name, second) = responses.items()
+        if is_empty(prompt):
+            reasons.append(_reason("empty_prompt", "the prompt is empty"))
+        for name, messages in responses.items():
+            if is_empty(messages):
+                reasons.append(_reason(f"empty_{name}", f"{name} is empty"))
+        if first == second and not is_empty(first) and not any(reason.code == "tie" for reason in reasons):
+            reasons.append(_reason("identical_responses", f"{first_name} and {second_name} are the same text"))
+        chosen, rejected = (second, first) if winner == "b" else (first, second)
+        reasoning = self._text(row, "reasoning")
+        return PreferencePair(
+            pair_id=pair_id(prompt, chosen, rejected),
+            row=row.number,
+            source_id=source_id,
+            prompt=prompt,
+            chosen=chosen,
+            rejected=rejected,
+            reasoning=reasoning,
+            explanation=self._text(row, "explanation"),
+            given_order=given_order if reasoning else None,
+        )
+
+    def _text(self, row: Row, name: str) -> str | None:
+        value = self._get(row, name)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        return "\n".join(message.content for message in as_messages(value, name, "assistant"))
+
+    def _get(self, row: Row, name: str) -> Any:
+        return row.values.get(self.columns.get(name, name))
+
+    def _has(self, row: Row, *names: str) -> bool:
+        return all(self.columns.get(name, name) in row.values for name in names)
+
+
+def pair_id(prompt: Messages, one: Messages, other: Messages) -> str:
+    """Hash of the prompt and the unordered responses."""
+    responses = sorted([_plain(one), _plain(other)])
+    return content_id("pair", _plain(prompt), responses)
+
+
+def _plain(messages: Messages) -> list[list[str]]:
+    return [[message.role, message.content] for message in messages]
+
+
+def _reason(code: str, message: str) -> RejectionReason:
+    return RejectionReason(code=code, message=message)
+
+
+def _names(row: Row) -> str:
+    return ", ".join(row.values) or "no columns"

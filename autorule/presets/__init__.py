@@ -1,0 +1,1 @@
+"""Presets: settings files that ship with autorule."""

@@ -1,0 +1,39 @@
+"""Progress of long work, told to whoever listens: the command line draws bars from it, a flow may log it.
+
+Work runs in threads that know nothing of the terminal, so the listener is one for the process.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+
+class Step(NamedTuple):
+    name: str
+    done: int
+    """Items done by this step alone; 0 announces the work."""
+    total: int | None = None
+    """Items in all, where this step announces them."""
+
+
+_listeners: list[Callable[[Step], None]] = []
+
+
+@contextmanager
+def listening(listener: Callable[[Step], None]) -> Iterator[None]:
+    """Calls `listener` (from any thread) for every step while the block runs."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def announce(name: str, total: int) -> None:
+    for listener in _listeners:
+        listener(Step(name, 0, total))
+
+
+def advance(name: str, n: int = 1) -> None:
+    for listener in _listeners:
+        listener(Step(name, n))

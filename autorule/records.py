@@ -1,0 +1,219 @@
+"""The records that cross a stage, a process or the disk.
+
+All are frozen and refuse unknown fields. Ids are content hashes: the same content has the same id in every run,
+on every machine, which is what lets caches, lineage and resumed runs agree.
+"""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["system", "user", "assistant", "tool"]
+Stage = Literal["interpretation", "mining", "synthesis", "verification"]
+Order = Literal["chosen_first", "rejected_first"]
+FailureKind = Literal["provider", "timeout", "truncated", "refused", "parse"]
+FinishReason = Literal["stop", "length", "content_filter", "unknown"]
+
+
+def content_id(*parts: Any) -> str:
+    """The first 20 hex digits (80 bits) of the sha256 of the parts as canonical JSON."""
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:20]
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    role: Role
+    content: str
+
+
+Messages = tuple[Message, ...]
+
+
+class PreferencePair(Record):
+    """One comparison: a conversation, the response people preferred and the one they did not."""
+
+    pair_id: str
+    """Hash of the prompt and the two responses in no order: the label is no part of it."""
+    row: int
+    """Number of the row in the input, from 1 (the line number in a JSON-lines file)."""
+    source_id: str | None = None
+    prompt: Messages
+    chosen: Messages
+    rejected: Messages
+    reasoning: str | None = None
+    """A reasoning chain that came with the pair; such a pair skips the interpretation stage."""
+    explanation: str | None = None
+    """The judge's final text that came with the chain."""
+    given_order: Order | None = None
+    """The order in which the pair was shown to whoever wrote `reasoning`, where the columns tell."""
+
+
+class RejectionReason(Record):
+    code: str
+    message: str
+    """Says which column, what was found and what was expected."""
+
+
+class RejectedRow(Record):
+    """An input row that is no usable pair or completion, with every reason found."""
+
+    row: int
+    source_id: str | None = None
+    reasons: tuple[RejectionReason, ...]
+
+
+class Usage(Record):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class CallCounts(Record):
+    """What a stage asked: calls that reached the model, answers from the cache, tokens of the calls."""
+
+    sent: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "CallCounts") -> "CallCounts":
+        return CallCounts(
+            sent=self.sent + other.sent,
+            cached=self.cached + other.cached,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+        )
+
+
+class ModelOutput(Record):
+    """What one call of a model returned."""
+
+    text: str
+    """The answer, without the thinking."""
+    reasoning: str | None = None
+    """The thinking, from the server's own field or from <think> tags; None where the model gave none."""
+    reasoning_source: Literal["field", "think_tags"] | None = None
+    finish_reason: FinishReason = "unknown"
+    usage: Usage = Usage()
+    model: str = ""
+
+
+class Failure(Record):
+    """A request or an item that has no result, and why. A failure is never a zero and never an empty list."""
+
+    stage: Stage
+    kind: FailureKind
+    message: str
+    item_id: str = ""
+    """The pair, interpretation, merge or completion that it belongs to."""
+    attempts: int = 1
+    raw: str | None = None
+    """What the model returned, when it returned something that can't be used."""
+
+
+class Interpretation(Record):
+    """Why a pair was labelled as it was, as one reasoning chain."""
+
+    interpretation_id: str
+    pair_id: str
+    row: int
+    order: Order | None
+    """Which response was shown as A; None when a chain was given with the pair and its order is unknown."""
+    sample_index: int = 0
+    chain: str
+    answer: str
+    chain_source: Literal["field", "think_tags", "answer", "given"]
+    """Where the chain comes from; `answer` when the model showed no thinking of its own."""
+    truncated: bool = False
+    """The chain was cut off by the token limit."""
+    trimmed: bool = False
+    """Text was taken out of the middle of a response before the model saw it."""
+    model: str = ""
+    usage: Usage = Usage()
+    prompt_sha256: str | None = None
+
+
+class CandidateRule(Record):
+    """One rule mined from one chain, before synthesis."""
+
+    candidate_id: str
+    text: str
+    interpretation_id: str
+    pair_id: str
+    lint: tuple[str, ...] = ()
+    """Codes of what is wrong with the text; a candidate with any is kept on disk but set aside."""
+
+
+class DroppedCandidate(Record):
+    """A candidate behind no final rule, and the reason."""
+
+    candidate_id: str
+    reason: str
+
+
+class Rule(Record):
+    rule_id: str
+    text: str
+    support: int
+    """Number of distinct pairs behind the rule."""
+    candidate_ids: tuple[str, ...] = ()
+    pair_ids: tuple[str, ...] = ()
+    weight: float = Field(default=1.0, ge=0)
+    aspect: str | None = None
+    statistics: dict[str, float | None] = {}
+
+
+class Completion(Record):
+    """A response to be scored, with the conversation that it answers."""
+
+    completion_id: str
+    row: int
+    source_id: str | None = None
+    prompt: Messages
+    completion: Messages
+    pair_id: str | None = None
+    side: Literal["chosen", "rejected"] | None = None
+    """Which side of a held-out pair it is."""
+
+
+class Verdict(Record):
+    """Whether one completion satisfies one rule."""
+
+    completion_id: str
+    rule_id: str
+    verdict: Literal["yes", "no", "not_applicable"] | None
+    """None means unscored: there is no verdict, and `failure` says why."""
+    p_yes: float | None = None
+    """p(Yes) / (p(Yes) + p(No))."""
+    p_not_applicable: float | None = None
+    mass: float | None = None
+    """Probability of all the choices together; None where the engine can't give it."""
+    trimmed: bool = False
+    """Text was taken out of the middle of the conversation before the verifier saw it."""
+    failure: Failure | None = None
+
+
+class RewardRecord(Record):
+    """The rule reward of one completion."""
+
+    completion_id: str
+    row: int
+    source_id: str | None = None
+    pair_id: str | None = None
+    side: Literal["chosen", "rejected"] | None = None
+    reward: float | None
+    """None means unscored; `unscored_reason` says why."""
+    fraction: float | None
+    """Mean over the scored, applicable rules, before scaling."""
+    satisfied_fraction: float | None
+    """The same with hard verdicts, whatever `fraction` is made of."""
+    n_satisfied: int
+    n_scored: int
+    n_not_applicable: int
+    n_unscored: int
+    unscored_reason: str | None = None

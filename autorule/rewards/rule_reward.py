@@ -1,0 +1,62 @@
+"""The rule reward: which fraction of the rules a completion satisfies.
+
+AutoRule (arXiv 2506.15651), section on the rule reward; its released code scales the fraction f to 10 (f - 0.75). Here
+the fraction is over the scored, applicable rules, and a completion with too few of them has no reward at all.
+"""
+
+from collections.abc import Sequence
+
+from autorule.records import Completion, RewardRecord, Verdict
+from autorule.rule_sets import RuleSet
+
+
+def rule_reward(completion: Completion, verdicts: Sequence[Verdict], rule_set: RuleSet) -> RewardRecord:
+    """The reward of one completion from its verdicts, one per rule in the order of the rule set.
+
+    `reward` is None, with a reason, when less than `min_scored` of the weight has a verdict or when no rule applies.
+    """
+    policy = rule_set.verification.na_policy
+    soft = rule_set.reward.fraction == "soft"
+    weight_all = weight_scored = weight_counted = 0.0
+    total = total_satisfied = 0.0
+    n_satisfied = n_scored = n_not_applicable = 0
+    for rule, verdict in zip(rule_set.rules, verdicts, strict=True):
+        weight_all += rule.weight
+        if verdict.verdict is None:
+            continue
+        weight_scored += rule.weight
+        n_scored += 1
+        if verdict.verdict == "not_applicable":
+            n_not_applicable += 1
+            if policy == "excluded":
+                continue
+            satisfied = policy == "satisfied"
+            value = float(satisfied)
+        else:
+            satisfied = verdict.verdict == "yes"
+            value = verdict.p_yes if soft and verdict.p_yes is not None else float(satisfied)
+        weight_counted += rule.weight
+        total += rule.weight * value
+        total_satisfied += rule.weight * satisfied
+        n_satisfied += satisfied
+    reason = None
+    if weight_scored < rule_set.reward.min_scored * weight_all - 1e-9:
+        reason = f"only {n_scored} of {len(verdicts)} rules have a verdict (min_scored {rule_set.reward.min_scored})"
+    elif weight_counted == 0:
+        reason = "no rule applies"
+    fraction = total / weight_counted if reason is None else None
+    return RewardRecord(
+        completion_id=completion.completion_id,
+        row=completion.row,
+        source_id=completion.source_id,
+        pair_id=completion.pair_id,
+        side=completion.side,
+        reward=None if fraction is None else rule_set.reward.scale * (fraction - rule_set.reward.centre),
+        fraction=fraction,
+        satisfied_fraction=total_satisfied / weight_counted if reason is None else None,
+        n_satisfied=n_satisfied,
+        n_scored=n_scored,
+        n_not_applicable=n_not_applicable,
+        n_unscored=len(verdicts) - n_scored,
+        unscored_reason=reason,
+    )

@@ -1,0 +1,119 @@
+"""The rule set: the file that extraction makes and that scoring, evaluation and trainers read.
+
+It is self-contained: rules, how they are verified (with the text of the prompt), how verdicts become a reward, and
+what the rules were mined from. It holds no time, no path and no run id, so that the same inputs give the same bytes.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import ValidationError, model_validator
+
+from autorule.config import RewardConfig, Sampling, VerificationConfig
+from autorule.errors import PromptError, RuleSetError
+from autorule.prompting import Prompt
+from autorule.records import Messages, Record, Rule, content_id
+
+SCHEMA_VERSION = 1
+
+
+class VerificationSpec(Record):
+    """How a verdict is reached; `prompt.text` travels with the rules."""
+
+    prompt: Prompt
+    prompt_sha256: str
+    choices: tuple[str, ...]
+    threshold: float
+    mass_floor: float
+    na_policy: Literal["excluded", "satisfied", "unsatisfied"]
+    max_conversation_chars: int
+
+    @classmethod
+    def from_config(cls, config: VerificationConfig, prompt: Prompt) -> Self:
+        return cls(prompt=prompt, prompt_sha256=prompt.sha256, **config.model_dump(exclude={"prompt"}))
+
+    @model_validator(mode="after")
+    def _prompt_is_the_one_named(self) -> Self:
+        if self.prompt.sha256 != self.prompt_sha256:
+            raise ValueError(
+                "prompt_sha256 is not that of the prompt text: the prompt was edited after the rules were "
+                "made; extract again, or write the new sha256 to say that this is meant"
+            )
+        return self
+
+
+class Provenance(Record):
+    """What the rules were mined from."""
+
+    models: dict[str, str]
+    """Stage -> identity of the model."""
+    prompts: dict[str, str]
+    """Stage -> sha256 of the prompt."""
+    sampling: dict[str, Sampling]
+    seed: int
+    extract_from: Literal["chain", "answer", "both"]
+    n_pairs: int
+    n_candidates: int
+    prompt_hashes: tuple[str, ...]
+    """Hashes of the normalised prompts of all pairs that were mined: no evaluation may use these prompts."""
+
+
+class RuleSet(Record):
+    schema_version: Literal[1] = 1
+    rules: tuple[Rule, ...]
+    verification: VerificationSpec
+    reward: RewardConfig
+    provenance: Provenance | None = None
+
+    @model_validator(mode="after")
+    def _rules_can_be_told_apart(self) -> Self:
+        ids = [rule.rule_id for rule in self.rules]
+        if not ids:
+            raise ValueError("a rule set needs at least one rule")
+        if len(set(ids)) < len(ids):
+            raise ValueError("two rules have the same rule_id")
+        if sum(rule.weight for rule in self.rules) <= 0:
+            raise ValueError("all weights are 0")
+        return self
+
+
+def prompt_hash(prompt: Messages) -> str:
+    """Hash of a prompt in lower case with single spaces, by which a prompt is known again in other data."""
+    return content_id("prompt", [[message.role, " ".join(message.content.casefold().split())] for message in prompt])
+
+
+def dump_rule_set(rule_set: RuleSet) -> str:
+    """The text of the rule set file; the same for the same rule set, byte for byte."""
+    return json.dumps(rule_set.model_dump(mode="json"), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
+    """The rule set of a file. Raises RuleSetError with every field that is wrong."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RuleSetError(f"rule set {str(path)!r} can't be read: {error}") from error
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RuleSetError(
+            f"rule set {str(path)!r} is not JSON: {error}; give the 03_rule_set.json of a run"
+        ) from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RuleSetError(
+            f"rule set {str(path)!r} has schema_version {version!r}, this autorule reads {SCHEMA_VERSION}"
+        )
+    try:
+        rule_set = RuleSet.model_validate_json(text)
+        rule_set.verification.prompt.render_question({"rule": ""})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        message = first["msg"].removeprefix("Value error, ")
+        raise RuleSetError(f"rule set {str(path)!r}: {where}: {message} ({error.error_count()} problems)") from error
+    except PromptError as error:
+        raise RuleSetError(f"rule set {str(path)!r}: verification.prompt: {error}") from error
+    return rule_set

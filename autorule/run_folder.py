@@ -1,0 +1,177 @@
+"""The folder that a run leaves: numbered stage files, failures, rejected rows and the manifest.
+
+Every file is written under a temporary name and renamed, so that a file that is there is whole. Shards write parts;
+a stage joins its parts into its file in the order of the shards.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel
+
+from autorule import __version__
+from autorule.config import RunConfig
+from autorule.errors import ConfigError, RunFailedError
+from autorule.manifest import RunManifest, describe_input, utc_now
+from autorule.records import CallCounts, Failure, Stage
+
+RecordType = TypeVar("RecordType", bound=BaseModel)
+
+PAIRS = "00_pairs.jsonl"
+INTERPRETATIONS = "01_interpretations.jsonl"
+CANDIDATES = "02_candidate_rules.jsonl"
+RULE_SET = "03_rule_set.json"
+DROPPED = "03_dropped_candidates.jsonl"
+VERDICTS = "04_verdicts.jsonl"
+REWARDS = "05_rewards.jsonl"
+FAILURES = "failures.jsonl"
+REJECTED = "rejected_rows.jsonl"
+REJECTED_HELD_OUT = "rejected_held_out_rows.jsonl"
+MANIFEST = "manifest.json"
+PARTS = "parts"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a whole file or none of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def write_records(path: Path, records: Iterable[BaseModel]) -> int:
+    """Writes one record a line, the whole file or none of it; how many there were."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    n = 0
+    with temporary.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(record.model_dump_json() + "\n")
+            n += 1
+    temporary.replace(path)
+    return n
+
+
+def read_records(path: Path, kind: type[RecordType]) -> Iterator[RecordType]:
+    """The records of a file that write_records made."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield kind.model_validate_json(line)
+
+
+def part_path(folder: Path, name: str, shard: int) -> Path:
+    """Where shard number `shard` keeps its part of the stage file `name`."""
+    return folder / PARTS / f"{Path(name).stem}-{shard:05d}.jsonl"
+
+
+class Run:
+    """A run while it goes on: its folder, and its manifest, which is on disk after every change.
+
+    As a context it ends the run: as completed, as failed with results when shards failed, or as failed when an
+    exception went through, which it passes on.
+    """
+
+    def __init__(self, folder: Path, manifest: RunManifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @classmethod
+    def start(cls, flow: str, config: RunConfig, inputs: dict[str, Path]) -> Self:
+        """Makes the folder. Raises ConfigError when it exists already or can't be made."""
+        stem = next(iter(inputs.values())).name.partition(".")[0]
+        run_id = config.run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{stem}-{secrets.token_hex(2)}"
+        folder = config.outputs / run_id
+        try:
+            (folder / PARTS).mkdir(parents=True)
+        except FileExistsError as error:
+            raise ConfigError(
+                f"run folder {folder} exists; leave out the run id or give another (answers are kept "
+                "in the cache, so a new run does not ask again)"
+            ) from error
+        except OSError as error:
+            raise ConfigError(f"run folder {folder} can't be made: {error}; choose another with --out") from error
+        manifest = RunManifest(
+            run_id=run_id,
+            flow=flow,
+            status="running",
+            autorule_version=__version__,
+            started_at=utc_now(),
+            config=config.model_dump(mode="json"),
+            inputs={name: describe_input(path) for name, path in inputs.items() if path.is_file()},
+        )
+        run = cls(folder, manifest)
+        run.update()
+        return run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.update(status="failed", message=f"{type(error).__name__}: {error}", ended_at=utc_now())
+            return
+        shutil.rmtree(self.folder / PARTS)
+        imbalances = self.manifest.funnel.imbalances()
+        problems = [*self.manifest.failed_shards, *(f"counts do not add up: {problem}" for problem in imbalances)]
+        if problems:
+            message = f"{len(problems)} problems: {'; '.join(problems)}"
+            self.update(status="failed_with_results", message=message, ended_at=utc_now())
+            raise RunFailedError(f"{message}; what was finished is in {self.folder}; run again to complete it")
+        self.update(status="completed", ended_at=utc_now())
+
+    def update(self, **changes: Any) -> None:
+        """Changes fields of the manifest and writes it."""
+        self.manifest = self.manifest.model_copy(update=changes)
+        write_text(self.folder / MANIFEST, self.manifest.model_dump_json(indent=2) + "\n")
+
+    def count(self, **counts: int) -> None:
+        """Adds to counts of the funnel."""
+        funnel = self.manifest.funnel
+        self.update(funnel=funnel.model_copy(update={k: getattr(funnel, k) + n for k, n in counts.items()}))
+
+    def add_usage(self, stage: Stage, counts: CallCounts) -> None:
+        usage = dict(self.manifest.usage)
+        usage[stage] = usage.get(stage, CallCounts()) + counts
+        self.update(usage=usage)
+
+    def add_model(self, stage: Stage, identity: str, prompt_sha256: str) -> None:
+        self.update(
+            models={**self.manifest.models, stage: identity}, prompts={**self.manifest.prompts, stage: prompt_sha256}
+        )
+
+    def write(self, name: str, records: Iterable[BaseModel]) -> int:
+        """Writes a file of the run and notes how many records it holds."""
+        n = write_records(self.folder / name, records)
+        self.update(files={**self.manifest.files, name: n})
+        return n
+
+    def join_parts(self, name: str, n_shards: int) -> int:
+        """Makes the stage file out of the parts that are there, which the next stage reads; the number of records."""
+        parts = [part for shard in range(n_shards) if (part := part_path(self.folder, name, shard)).exists()]
+        target = self.folder / name
+        temporary = target.with_name(f".{name}.{os.getpid()}.tmp")
+        n = 0
+        with temporary.open("wb") as file:
+            for part in parts:
+                for line in part.open("rb"):
+                    file.write(line)
+                    n += 1
+        temporary.replace(target)
+        self.update(files={**self.manifest.files, name: n})
+        return n
+
+    def add_failures(self, failures: Iterable[Failure]) -> int:
+        """Appends to the failures of the run; how many were added."""
+        n = 0
+        with (self.folder / FAILURES).open("a", encoding="utf-8") as file:
+            for failure in failures:
+                file.write(failure.model_dump_json() + "\n")
+                n += 1
+        self.update(files={**self.manifest.files, FAILURES: self.manifest.files.get(FAILURES, 0) + n})
+        return n

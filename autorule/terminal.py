@@ -1,0 +1,158 @@
+"""What the command line shows: bars, tables and errors."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from autorule import progress
+from autorule.backends.answer_store import StoreStats
+from autorule.backends.embedded import NOTE
+from autorule.manifest import RunManifest
+from autorule.records import CallCounts, RewardRecord
+from autorule.rule_sets import load_rule_set
+from autorule.run_folder import FAILURES, REJECTED, REWARDS, RULE_SET, read_records
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Check(NamedTuple):
+    name: str
+    ok: bool | None
+    """None: not there, and not needed."""
+    detail: str
+
+
+@contextmanager
+def progress_bars() -> Iterator[None]:
+    """A bar for each stage, fed by the steps that work reports."""
+    columns = (
+        TextColumn("{task.description:>15}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    bars: dict[str, TaskID] = {}
+    with Progress(*columns, console=err, transient=False) as display:
+
+        def show(step: progress.Step) -> None:
+            if step.total is not None:
+                bars[step.name] = display.add_task(step.name, total=step.total)
+            elif step.name in bars:
+                display.advance(bars[step.name], step.done)
+
+        with progress.listening(show):
+            yield
+
+
+def print_error(message: str) -> None:
+    err.print(f"[bold red]Error:[/] {escape(message)}")
+
+
+def print_extraction(folder: Path, manifest: RunManifest) -> None:
+    funnel = manifest.funnel
+    table = Table(title="Funnel", title_justify="left")
+    for name, justify in (("", "left"), ("in", "right"), ("out", "right"), ("what became of the rest", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    rest = f"{funnel.rows_rejected} rejected, {funnel.pairs_repeated} repeated, {funnel.pairs_not_drawn} not drawn"
+    table.add_row("rows → pairs", str(funnel.rows_read), str(funnel.pairs_drawn), rest)
+    given = f"{funnel.chains_given} came with the pairs, " if funnel.chains_given else ""
+    failed = f"{given}{funnel.chains_failed} failed"
+    table.add_row("pairs → chains", str(funnel.pairs_drawn), str(funnel.chains), failed)
+    mined = f"{funnel.mining_failed} chains failed"
+    table.add_row("chains → candidates", str(funnel.chains), str(funnel.candidates), mined)
+    dropped = (
+        f"{funnel.candidates_in_rules} candidates stand behind rules, {funnel.candidates_set_aside} set aside by lint, "
+        f"{funnel.candidates_dropped} dropped, {funnel.merges_failed} merges failed"
+    )
+    table.add_row("candidates → rules", str(funnel.candidates), str(funnel.rules), dropped)
+    out.print(table)
+
+    rules = Table(title="Rules", title_justify="left")
+    rules.add_column("support", justify="right")
+    rules.add_column("rule", overflow="fold")
+    for rule in load_rule_set(folder / RULE_SET).rules:
+        rules.add_row(str(rule.support), escape(printable(rule.text)))
+    out.print(rules)
+    if funnel.held_out_pairs:
+        _print_held_out(folder, manifest)
+    _print_end(folder, manifest)
+
+
+def print_scoring(folder: Path, manifest: RunManifest) -> None:
+    rewards = [record.reward for record in read_records(folder / REWARDS, RewardRecord) if record.reward is not None]
+    funnel = manifest.funnel
+    out.print(
+        f"{funnel.completions} completions × {funnel.rules} rules: {funnel.verdicts} verdicts "
+        f"({funnel.verdicts_unscored} unscored), {len(rewards)} rewards ({funnel.rewards_unscored} unscored)"
+    )
+    if rewards:
+        out.print(f"reward: mean {fmean(rewards):.4f}, least {min(rewards):.4f}, greatest {max(rewards):.4f}")
+    _print_end(folder, manifest)
+
+
+def print_checks(checks: Iterable[Check]) -> bool:
+    """Prints the checks; whether none failed."""
+    marks = {True: "[green]ok[/]", False: "[bold red]failed[/]", None: "[dim]absent[/]"}
+    all_ok = True
+    for check in checks:
+        out.print(f"{marks[check.ok]:>6}  {check.name}: {escape(check.detail)}")
+        all_ok = all_ok and check.ok is not False
+    return all_ok
+
+
+def print_cache(stats: StoreStats) -> None:
+    generations = sum(stats.generations_by_stage.values())
+    stages = ", ".join(f"{n} {stage}" for stage, n in sorted(stats.generations_by_stage.items())) or "none"
+    out.print(f"{stats.path}: {stats.n_bytes / 1e6:.1f} MB")
+    out.print(
+        f"answers: {generations} ({stages}), {stats.failed_generations} of them failures; verdicts: {stats.choices}"
+    )
+
+
+def printable(text: str) -> str:
+    """The text without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _print_held_out(folder: Path, manifest: RunManifest) -> None:
+    records = list(read_records(folder / REWARDS, RewardRecord))
+    table = Table(title=f"{manifest.funnel.held_out_pairs} held-out pairs", title_justify="left")
+    table.add_column("mean rule fraction")
+    table.add_column("chosen", justify="right")
+    table.add_column("rejected", justify="right")
+    kind = "mean P(yes)" if load_rule_set(folder / RULE_SET).reward.fraction == "soft" else "satisfied"
+    for name, field in ((f"{kind} (the reward's)", "fraction"), ("satisfied (hard verdicts)", "satisfied_fraction")):
+        means = []
+        for side in ("chosen", "rejected"):
+            values = [value for r in records if r.side == side and (value := getattr(r, field)) is not None]
+            means.append(f"{fmean(values):.4f}" if values else "unscored")
+        table.add_row(name, *means)
+    out.print(table)
+
+
+def _print_end(folder: Path, manifest: RunManifest) -> None:
+    total = sum(manifest.usage.values(), CallCounts())
+    out.print(f"model calls: {total.sent} sent, {total.cached} answered from the cache")
+    n_failures = manifest.files.get(FAILURES, 0)
+    if n_failures or manifest.files.get(REJECTED, 0):
+        out.print(f"see {FAILURES} ({n_failures}) and {REJECTED} ({manifest.files.get(REJECTED, 0)}) in the run folder")
+    out.print(f"run folder: {escape(str(folder))}")
+    if any("embedded" in identity for identity in manifest.models.values()):
+        out.print(f"Note: {NOTE}.")

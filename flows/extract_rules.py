@@ -1,0 +1,32 @@
+"""The main path: preference pairs in, a rule set out."""
+
+from autorule.tasks.interpretation import interpret_pairs
+from autorule.tasks.mining import mine_rules
+from autorule.tasks.preparation import check_before_extraction, draw_held_out, draw_pairs
+from autorule.tasks.shards import PARALLEL_SHARDS
+from autorule.tasks.synthesis import synthesize_rules
+from autorule.tasks.verification import verify_completions
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from autorule.config import ExtractConfig
+from autorule.manifest import RunManifest
+from autorule.run_folder import Run
+
+
+@flow(name="extract-rules", task_runner=ThreadPoolTaskRunner(max_workers=PARALLEL_SHARDS))
+def extract_rules(config: ExtractConfig) -> RunManifest:
+    """Mines a rule set from preference pairs, and scores held-out pairs with it where there are some.
+
+    Leaves everything in a run folder and returns its manifest. Raises RunFailedError when results are missing.
+    """
+    check_before_extraction(config)
+    with Run.start("extract-rules", config, {"pairs": config.pairs}) as run:
+        n_shards = draw_pairs(run, config)
+        interpret_pairs(run, config, n_shards)
+        mine_rules(run, config, n_shards)
+        rule_set = synthesize_rules(run, config)
+        if config.held_out:
+            n_held_out = draw_held_out(run, config, rule_set)
+            verify_completions(run, rule_set, config.verifier or config.model, config.cache, n_held_out)
+    return run.manifest

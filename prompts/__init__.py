@@ -1,0 +1,1 @@
+"""Prompt files; see README.md in this folder."""

@@ -1,0 +1,1 @@
+"""Prefect tasks: thin shells around the library, one shard each."""

@@ -1,0 +1,72 @@
+"""Stage 1, shard by shard: a reasoning chain for each pair."""
+
+from pathlib import Path
+
+from autorule.tasks.shards import ShardReport, run_shards, write_shard
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from autorule import progress
+from autorule.asking import ask
+from autorule.backends import open_backend, open_cached
+from autorule.backends.base import GenerateRequest
+from autorule.config import ExtractConfig
+from autorule.interpretation import build_request, given_interpretation, parse_interpretation, shown_order
+from autorule.prompting import load_prompt
+from autorule.records import CallCounts, Failure, Interpretation, ModelOutput, PreferencePair
+from autorule.run_folder import INTERPRETATIONS, PAIRS, Run, part_path, read_records
+
+
+def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
+    """Stage 1 of all shards: pairs with a chain of their own keep it, the others are asked for `n_chains`."""
+    given = sum(pair.reasoning is not None for pair in read_records(run.folder / PAIRS, PreferencePair))
+    expected = given + (run.manifest.funnel.pairs_drawn - given) * config.interpretation.n_chains
+    run.count(chains_given=given, chains_expected=expected)
+    if given < expected:
+        prompt = load_prompt(config.interpretation.prompt)
+        run.add_model("interpretation", open_backend(config.model).identity, prompt.sha256)
+    progress.announce("interpretation", expected)
+    n_failed = run_shards(interpret_shard, run, "interpretation", n_shards, config, source=PAIRS, item_id="pair_id")
+    run.count(chains_failed=n_failed, chains=run.join_parts(INTERPRETATIONS, n_shards))
+
+
+@task(name="interpret-shard", task_run_name="interpret-{shard}", cache_policy=NO_CACHE)
+def interpret_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
+    """The interpretations of one shard of pairs, in the order of the pairs."""
+    pairs = list(read_records(part_path(folder, PAIRS, shard), PreferencePair))
+    interpretations = {i: [given_interpretation(pair)] for i, pair in enumerate(pairs) if pair.reasoning is not None}
+    progress.advance("interpretation", len(interpretations))
+    failures: list[Failure] = []
+    calls = CallCounts()
+    if len(interpretations) < len(pairs):
+        prompt = load_prompt(config.interpretation.prompt)
+        positions: dict[str, int] = {}
+        requests = []
+        for index, pair in enumerate(pairs):
+            if pair.reasoning is not None:
+                continue
+            order = shown_order(pair, config.seed)
+            for sample_index in range(config.interpretation.n_chains):
+                request = build_request(pair, prompt, config.interpretation, order, sample_index)
+                positions[request.request_id] = index
+                requests.append(request)
+
+        def parse(request: GenerateRequest, output: ModelOutput) -> Interpretation:
+            pair = pairs[positions[request.request_id]]
+            return parse_interpretation(pair, request, output, config.interpretation, shown_order(pair, config.seed))
+
+        backend = open_cached(config.model, config.cache)
+        for request, result in ask(backend, requests, parse):
+            progress.advance("interpretation")
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                interpretations.setdefault(positions[request.request_id], []).append(result)
+        calls = backend.counts
+    results = [
+        chain
+        for index in sorted(interpretations)
+        for chain in sorted(interpretations[index], key=lambda c: c.sample_index)
+    ]
+    n_in = len(results) + len(failures)
+    return write_shard(folder, shard, n_in, {INTERPRETATIONS: results}, failures, calls)

@@ -1,0 +1,60 @@
+"""Stage 2, shard by shard: candidate rules from each chain."""
+
+from pathlib import Path
+
+from autorule.tasks.shards import ShardReport, run_shards, write_shard
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from autorule import progress
+from autorule.asking import ask
+from autorule.backends import open_backend, open_cached
+from autorule.config import ExtractConfig
+from autorule.errors import ParseError
+from autorule.mining import build_request, candidates_from, parse_rules
+from autorule.prompting import load_prompt
+from autorule.records import CandidateRule, Failure, Interpretation
+from autorule.run_folder import CANDIDATES, INTERPRETATIONS, Run, part_path, read_records
+
+
+def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
+    """Stage 2 of all shards."""
+    backend = open_backend(config.extractor or config.model)
+    run.add_model("mining", backend.identity, load_prompt(config.mining.prompt).sha256)
+    chains = run.manifest.funnel.chains
+    progress.announce("mining", chains)
+    n_failed = run_shards(mine_shard, run, "mining", n_shards, config, INTERPRETATIONS, item_id="interpretation_id")
+    n_candidates = run.join_parts(CANDIDATES, n_shards)
+    set_aside = sum(bool(candidate.lint) for candidate in read_records(run.folder / CANDIDATES, CandidateRule))
+    run.count(
+        chains_mined=chains - n_failed,
+        mining_failed=n_failed,
+        candidates=n_candidates,
+        candidates_set_aside=set_aside,
+    )
+
+
+@task(name="mine-shard", task_run_name="mine-{shard}", cache_policy=NO_CACHE)
+def mine_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
+    """The candidate rules of one shard of interpretations, in the order of the interpretations."""
+    part = part_path(folder, INTERPRETATIONS, shard)
+    interpretations = {i.interpretation_id: i for i in read_records(part, Interpretation)}
+    prompt = load_prompt(config.mining.prompt)
+    requests, failures = [], []
+    for interpretation in interpretations.values():
+        try:
+            requests.append(build_request(interpretation, prompt, config.mining))
+        except ParseError as error:
+            item_id = interpretation.interpretation_id
+            failures.append(Failure(stage="mining", kind="parse", message=str(error), item_id=item_id))
+    backend = open_cached(config.extractor or config.model, config.cache)
+    candidates: dict[str, list[CandidateRule]] = {}
+    for request, result in ask(backend, requests, parse_rules, config.mining.asks):
+        progress.advance("mining")
+        if isinstance(result, Failure):
+            failures.append(result)
+        else:
+            interpretation = interpretations[request.request_id]
+            candidates[request.request_id] = candidates_from(interpretation, result, prompt, config.mining)
+    results = [candidate for key in interpretations for candidate in candidates.get(key, ())]
+    return write_shard(folder, shard, len(interpretations), {CANDIDATES: results}, failures, backend.counts)

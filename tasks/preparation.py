@@ -1,0 +1,169 @@
+"""Before the stages: read the input, set aside what is unusable, draw, and cut into shards."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from autorule.tasks.shards import write_parts
+from autorule.tasks.steps import step
+
+from autorule.backends import open_backend
+from autorule.completions import read_completions
+from autorule.config import ExtractConfig, ModelConfig, ScoreConfig
+from autorule.errors import InputError
+from autorule.preferences.fields import FieldMap
+from autorule.preferences.readers import check_file
+from autorule.preferences.reading import read_pairs, sample_pairs
+from autorule.prompting import load_prompt
+from autorule.records import Completion, PreferencePair, RejectedRow, RejectionReason, content_id
+from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash
+from autorule.run_folder import PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run, write_text
+from autorule.verification import completions_of
+
+COMPLETIONS = "completions.jsonl"
+"""Only as parts: the completions to score, from either flow."""
+
+
+def check_before_extraction(config: ExtractConfig) -> None:
+    """Raises what would end the run later: a missing file, prompt, package, key or server."""
+    for path in (config.pairs, config.held_out):
+        if path is not None:
+            check_file(path)
+    for stage in (config.interpretation, config.mining, config.synthesis, config.verification):
+        load_prompt(stage.prompt)
+    models = (config.model, config.extractor, config.merger, config.verifier if config.held_out else None)
+    for model in {model.model_dump_json(): model for model in models if model}.values():
+        _check_model(model)
+
+
+def check_before_scoring(config: ScoreConfig) -> RuleSet:
+    """The rule set. Raises what would end the run later: a missing file, package, key or server."""
+    rule_set = load_rule_set(config.rules)
+    check_file(config.completions)
+    _check_model(config.model)
+    return rule_set
+
+
+def _check_model(model: ModelConfig) -> None:
+    backend = open_backend(model)
+    if model.backend == "openai_compatible":  # a local model would be loaded, perhaps in vain: all may be cached
+        backend.check()
+
+
+@step("draw-pairs")
+def draw_pairs(run: Run, config: ExtractConfig) -> int:
+    """Reads and validates every row, draws the pairs, and cuts them into shards; the number of shards.
+
+    Raises InputError when the file is unreadable or holds no usable pair.
+    """
+    rows = _Rows(read_pairs(config.pairs, FieldMap(config.columns, config.winner_values)))
+    drawn = list(sample_pairs(rows.usable_pairs(), config.limit, config.seed)) if config.limit else rows.usable_pairs()
+    n_drawn, n_shards = write_parts(run, PAIRS, drawn, config.shard_size)
+    run.write(REJECTED, rows.rejected)
+    run.join_parts(PAIRS, n_shards)
+    run.count(
+        rows_read=rows.n_read,
+        rows_rejected=len(rows.rejected),
+        pairs_valid=rows.n_read - len(rows.rejected),
+        pairs_repeated=rows.n_repeated,
+        pairs_drawn=n_drawn,
+        pairs_not_drawn=rows.n_read - len(rows.rejected) - rows.n_repeated - n_drawn,
+    )
+    if not n_drawn:
+        raise InputError(f"{config.pairs}: none of {rows.n_read} rows is a usable pair{_common_reason(rows.rejected)}")
+    return n_shards
+
+
+@step("draw-held-out-pairs")
+def draw_held_out(run: Run, config: ExtractConfig, rule_set: RuleSet) -> int:
+    """Both sides of every held-out pair as completions, in shards; the number of shards.
+
+    A pair whose prompt the rules were mined from is set aside: it would flatter them.
+    """
+    assert config.held_out is not None
+    mined = frozenset(rule_set.provenance.prompt_hashes) if rule_set.provenance else frozenset()
+    rows = _Rows(read_pairs(config.held_out, FieldMap(config.columns, config.winner_values)), mined)
+    completions = (side for pair in rows.pairs() for side in completions_of(pair))
+    n_completions, n_shards = write_parts(run, COMPLETIONS, completions, 2 * config.shard_size)
+    run.write(REJECTED_HELD_OUT, rows.rejected)
+    run.count(
+        held_out_rows_read=rows.n_read,
+        held_out_rows_rejected=len(rows.rejected),
+        held_out_pairs=n_completions // 2,
+        completions=n_completions,
+    )
+    if not n_completions:
+        raise InputError(
+            f"{config.held_out}: none of {rows.n_read} rows is a usable pair{_common_reason(rows.rejected)}"
+        )
+    return n_shards
+
+
+def use_rule_set(run: Run, rule_set: RuleSet) -> None:
+    """Copies the rule set into the run, so that its verdicts can be read without any other file."""
+    write_text(run.folder / RULE_SET, dump_rule_set(rule_set))
+    run.count(rules=len(rule_set.rules))
+
+
+@step("read-completions")
+def split_completions(run: Run, config: ScoreConfig) -> int:
+    """Reads and validates every completion and cuts them into shards; the number of shards."""
+    rejected: list[RejectedRow] = []
+
+    def usable() -> Iterator[Completion]:
+        for row in read_completions(config.completions, config.columns):
+            if isinstance(row, RejectedRow):
+                rejected.append(row)
+            else:
+                yield row
+
+    n_completions, n_shards = write_parts(run, COMPLETIONS, usable(), config.shard_size)
+    run.write(REJECTED, rejected)
+    run.count(
+        completion_rows_read=n_completions + len(rejected),
+        completion_rows_rejected=len(rejected),
+        completions=n_completions,
+    )
+    if not n_completions:
+        raise InputError(f"{config.completions}: none of {len(rejected)} rows is usable{_common_reason(rejected)}")
+    return n_shards
+
+
+class _Rows:
+    """Splits rows into pairs and rejected ones, and counts them, while they stream by."""
+
+    def __init__(
+        self, rows: Iterable[PreferencePair | RejectedRow], mined_prompts: frozenset[str] = frozenset()
+    ) -> None:
+        self._rows = rows
+        self._mined_prompts = mined_prompts
+        self.rejected: list[RejectedRow] = []
+        self.n_read = 0
+        self.n_repeated = 0
+
+    def pairs(self) -> Iterator[PreferencePair]:
+        for row in self._rows:
+            self.n_read += 1
+            if isinstance(row, RejectedRow):
+                self.rejected.append(row)
+            elif self._mined_prompts and prompt_hash(row.prompt) in self._mined_prompts:
+                reason = RejectionReason(code="prompt_was_mined", message="the rules were mined from this prompt")
+                self.rejected.append(RejectedRow(row=row.row, source_id=row.source_id, reasons=(reason,)))
+            else:
+                yield row
+
+    def usable_pairs(self) -> Iterator[PreferencePair]:
+        """The pairs without exact repeats, which would only ask the same question again."""
+        seen: set[int] = set()
+        for pair in self.pairs():
+            chosen = [[message.role, message.content] for message in pair.chosen]
+            key = int(content_id(pair.pair_id, chosen, pair.given_order, pair.reasoning)[:15], 16)
+            if key in seen:
+                self.n_repeated += 1
+            else:
+                seen.add(key)
+                yield pair
+
+
+def _common_reason(rejected: list[RejectedRow]) -> str:
+    reasons = Counter(reason.message for row in rejected for reason in row.reasons)
+    return f"; most often: {reasons.most_common(1)[0][0]}" if reasons else ""

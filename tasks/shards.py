@@ -1,0 +1,129 @@
+"""The shard loop: a task works on one shard, and a shard that fails does not sink the run.
+
+Inside a Prefect flow run the shards are task runs; outside one (the command line without a server, a test) the same
+functions run in threads. A shard reads its part of one stage file and writes its part of the next, so that nothing
+big passes through Prefect.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from autorule.tasks.steps import in_flow_run
+from prefect import Task, unmapped
+from pydantic import BaseModel
+
+from autorule.errors import RunFailedError
+from autorule.records import CallCounts, Failure, Record, Stage
+from autorule.run_folder import FAILURES, Run, part_path, read_records, write_records
+
+PARALLEL_SHARDS = 4
+"""Shards at work at the same time in one process; requests in flight are the back end's own limit."""
+
+log = logging.getLogger(__name__)
+
+
+class ShardReport(Record):
+    """What one shard did."""
+
+    shard: int
+    n_in: int
+    n_failed: int
+    calls: CallCounts = CallCounts()
+
+
+def write_parts(run: Run, name: str, records: Iterable[BaseModel], shard_size: int) -> tuple[int, int]:
+    """Cuts records into the parts of a stage file, as they come; (records, shards)."""
+    n_records = n_shards = 0
+    shard: list[BaseModel] = []
+    for record in records:
+        shard.append(record)
+        n_records += 1
+        if len(shard) == shard_size:
+            write_records(part_path(run.folder, name, n_shards), shard)
+            shard, n_shards = [], n_shards + 1
+    if shard:
+        write_records(part_path(run.folder, name, n_shards), shard)
+        n_shards += 1
+    return n_records, n_shards
+
+
+def write_shard(
+    folder: Path,
+    shard: int,
+    n_in: int,
+    results: dict[str, Sequence[BaseModel]],
+    failures: Sequence[Failure],
+    calls: CallCounts,
+) -> ShardReport:
+    """Writes what a shard made: its part of each stage file (name -> records) and of the failures."""
+    for name, records in results.items():
+        write_records(part_path(folder, name, shard), records)
+    if failures:
+        write_records(part_path(folder, FAILURES, shard), failures)
+    return ShardReport(shard=shard, n_in=n_in, n_failed=len(failures), calls=calls)
+
+
+def run_shards(
+    task: Task[..., ShardReport], run: Run, stage: Stage, n_shards: int, config: BaseModel, source: str, item_id: str
+) -> int:
+    """Runs `task(folder, shard, config)` for every shard, and collects failures and call counts into the run.
+
+    `source` is the stage file whose parts go in, `item_id` the field that names their records. A shard that raises is
+    noted in the manifest, with a Failure for each of its records; the others go on. Returns how many records failed.
+    Raises RunFailedError when every record did.
+    """
+    outcomes = _run_all(task, run.folder, n_shards, config, stage)
+    n_in = 0
+    failures: list[Failure] = []
+    for shard, outcome in enumerate(outcomes):
+        if isinstance(outcome, ShardReport):
+            n_in += outcome.n_in
+            run.add_usage(stage, outcome.calls)
+            part = part_path(run.folder, FAILURES, shard)
+            if part.exists():
+                failures += read_records(part, Failure)
+                part.unlink()
+        else:
+            log.error("%s shard %d failed: %s", stage, shard, outcome, exc_info=outcome)
+            lost = _failures_of_shard(run.folder, source, shard, stage, item_id, outcome)
+            n_in += len(lost)
+            failures += lost
+            run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
+    n_failed = len({failure.item_id for failure in failures}) if stage == "verification" else len(failures)
+    run.add_failures(failures)
+    if failures and n_failed >= n_in:
+        message, n = Counter(f"{failure.kind}: {failure.message}" for failure in failures).most_common(1)[0]
+        raise RunFailedError(f"{stage}: all {n_in} requests failed, {n} of them with {message}")
+    return len(failures)
+
+
+def _run_all(
+    task: Task[..., ShardReport], folder: Path, n_shards: int, config: BaseModel, stage: Stage
+) -> list[ShardReport | BaseException]:
+    if in_flow_run():
+        futures = task.map(unmapped(folder), list(range(n_shards)), unmapped(config))
+        return [future.result(raise_on_failure=False) for future in futures]
+
+    def outcome(shard: int) -> ShardReport | BaseException:
+        try:
+            return task.fn(folder, shard, config)
+        except Exception as error:  # noqa: BLE001 - one shard must not sink the run; run_shards reports it
+            return error
+
+    pool = ThreadPoolExecutor(PARALLEL_SHARDS, thread_name_prefix=f"autorule-{stage}")
+    try:
+        return list(pool.map(outcome, range(n_shards)))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _failures_of_shard(
+    folder: Path, source: str, shard: int, stage: Stage, item_id: str, error: BaseException
+) -> list[Failure]:
+    lines = part_path(folder, source, shard).read_text(encoding="utf-8").splitlines()
+    message = f"its shard failed: {type(error).__name__}: {error}"
+    return [Failure(stage=stage, kind="provider", message=message, item_id=json.loads(line)[item_id]) for line in lines]
