@@ -20,11 +20,11 @@ RULES_SCHEMA: dict[str, Any] = {
     "required": ["rules"],
     "additionalProperties": False,
 }
-SIDE = re.compile(
-    r"\b(?:response|assistant|answer|output|completion|model)s?\s+(?:a|b|one|two|1|2)\b"
-    r"|\b(?:chosen|rejected|preferred|dispreferred|other|better|worse|first|second)\s+(?:response|answer|assistant)\b",
-    re.IGNORECASE,
+SIDE = re.compile(  # letters of sides are capitals: "answer a question" names none
+    r"\b(?i:response|assistant|answer|output|completion|model)s?\s+(?:[AB]|[12])\b"
+    r"|\b(?i:chosen|rejected|(?:dis)?preferred|other|better|worse)\s+(?i:response|answer|assistant|completion)\b"
 )
+SEVERAL_SENTENCES = re.compile(r"[a-z)][.!?]\s+[A-Z]")
 MIN_RULE_WORDS = 4
 REPEATED = re.compile(r"\b(\w+(?:\W+\w+){1,7})\W+\1\b", re.IGNORECASE)
 
@@ -92,7 +92,8 @@ def lint_rule(text: str, prompt_text: str, max_chars: int) -> tuple[str, ...]:
     """Codes of what keeps a text from being a rule; empty for a good one.
 
     names_side: speaks of response A or of the preferred one. too_long, too_short: more than `max_chars`, fewer than
-    four words. worked_example: stands in the prompt itself. repetitive: says the same words twice over.
+    four words. worked_example: stands in the prompt itself. several_sentences: more than one. repetitive: says the
+    same words twice over.
     """
     codes = []
     if SIDE.search(text):
@@ -103,6 +104,8 @@ def lint_rule(text: str, prompt_text: str, max_chars: int) -> tuple[str, ...]:
         codes.append("too_short")
     if normalise_rule(text) in normalise_rule(prompt_text):
         codes.append("worked_example")
+    if SEVERAL_SENTENCES.search(text):
+        codes.append("several_sentences")
     if REPEATED.search(text):
         codes.append("repetitive")
     return tuple(codes)

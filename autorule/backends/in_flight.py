@@ -1,7 +1,8 @@
-"""Many coroutines with a limit of how many run at once, driven from ordinary threads.
+"""Many coroutines with a limit of how many are under way, driven from ordinary threads.
 
-One event loop in one thread for the whole process side of a remote back end; any thread may hand it work, and the
-limit holds over all of them.
+One event loop in one thread for a remote back end; any thread may hand it work, and the limit holds over all of them.
+A job is under way until its result was taken *and* worked on: whoever commits an answer before asking for the next
+one loses at most `limit` answers when the process dies.
 """
 
 import asyncio
@@ -24,34 +25,53 @@ class InFlight:
     def run(self, work: Callable[[Job], Awaitable[Result]], jobs: Sequence[Job]) -> Iterator[Result]:
         """The result of `work` for every job, as they complete.
 
-        An exception of `work` is raised here and cancels the jobs that are not finished, and so does closing the
+        An exception of `work` is raised here. It ends the jobs that are not finished, and so does closing the
         iterator early.
         """
         results: queue.SimpleQueue[Result | Exception] = queue.SimpleQueue()
 
         async def one(job: Job) -> None:
-            async with self._limit:
-                try:
-                    results.put(await work(job))
-                except Exception as error:  # noqa: BLE001 - handed to the thread that asked, which raises it
-                    results.put(error)
+            await self._limit.acquire()
+            try:
+                results.put(await work(job))
+            except Exception as error:  # noqa: BLE001 - handed to the thread that asked, which raises it
+                results.put(error)
+            except asyncio.CancelledError:
+                self._limit.release()
+                raise
 
         async def everything() -> None:
             async with asyncio.TaskGroup() as group:
                 for job in jobs:
                     group.create_task(one(job))
 
-        running = asyncio.run_coroutine_threadsafe(everything(), self._loop)
+        async def start() -> asyncio.Task[None]:
+            return asyncio.create_task(everything())
+
+        async def stop() -> None:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+        running = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
         try:
             for _ in jobs:
                 result = results.get()
-                if isinstance(result, Exception):
-                    raise result
-                yield result
+                try:
+                    if isinstance(result, Exception):
+                        raise result
+                    yield result
+                finally:
+                    self._release()
         finally:
-            running.cancel()
+            asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
+            while not results.empty():
+                results.get()
+                self._release()
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def _release(self) -> None:
+        self._loop.call_soon_threadsafe(self._limit.release)

@@ -1,0 +1,5 @@
+"""`python -m autorule` is the command line."""
+
+from autorule.cli import main
+
+main()

@@ -1,0 +1,57 @@
+"""What several test files need: records in one line, prompts, a scripted model for every stage."""
+
+import pytest
+
+from autorule.backends import close_backends
+from autorule.config import RewardConfig, VerificationConfig
+from autorule.preferences.fields import pair_id
+from autorule.prompting import load_prompt
+from autorule.records import Completion, Message, Messages, PreferencePair, Rule, content_id
+from autorule.rule_sets import RuleSet, VerificationSpec
+from autorule.verification import completion_id
+
+
+def messages(*turns: str) -> Messages:
+    """Turns that alternate between user and assistant."""
+    roles = ("user", "assistant")
+    return tuple(Message(role=roles[i % 2], content=turn) for i, turn in enumerate(turns))
+
+
+def reply(text: str) -> Messages:
+    return (Message(role="assistant", content=text),)
+
+
+def make_pair(
+    prompt: str = "Name a fruit.", chosen: str = "Pear.", rejected: str = "No.", row: int = 1, **fields
+) -> PreferencePair:
+    parts = messages(prompt), reply(chosen), reply(rejected)
+    return PreferencePair(
+        pair_id=pair_id(*parts), row=row, prompt=parts[0], chosen=parts[1], rejected=parts[2], **fields
+    )
+
+
+def make_completion(prompt: str = "Name a fruit.", text: str = "Pear.", row: int = 1) -> Completion:
+    parts = messages(prompt), reply(text)
+    return Completion(completion_id=completion_id(*parts), row=row, prompt=parts[0], completion=parts[1])
+
+
+def make_rule_set(
+    *texts: str,
+    verification: VerificationConfig | None = None,
+    reward: RewardConfig | None = None,
+    weights: tuple[float, ...] = (),
+) -> RuleSet:
+    verification = verification or VerificationConfig()
+    rules = [
+        Rule(rule_id=content_id(text), text=text, support=1, weight=weights[i] if weights else 1.0)
+        for i, text in enumerate(texts)
+    ]
+    spec = VerificationSpec.from_config(verification, load_prompt(verification.prompt))
+    return RuleSet(rules=tuple(rules), verification=spec, reward=reward or RewardConfig())
+
+
+@pytest.fixture(autouse=True)
+def _no_shared_backends():
+    """Back ends and caches belong to a process; a test must not find those of another."""
+    yield
+    close_backends()

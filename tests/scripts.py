@@ -1,0 +1,85 @@
+"""Scripted models for tests, named in a config as `tests.scripts:NAME`.
+
+Answers are functions of the request alone, so that a resumed run must end as an unbroken one does.
+"""
+
+import hashlib
+import json
+import re
+
+from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
+from autorule.backends.scripted import ScriptedBackend
+from autorule.records import Failure, ModelOutput, Usage
+
+THEMES = (
+    "state the answer in the first sentence",
+    "keep to the format that was asked for",
+    "give a reason for every claim it makes",
+    "leave out everything that was not asked",
+    "use words that the reader will understand",
+    "admit what it does not know for certain",
+    "show each step of a calculation",
+    "answer in the language of the request",
+)
+
+
+def digest(text: str) -> int:
+    return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)
+
+
+def answer_text(stage: str, shown: str) -> tuple[str, str | None]:
+    """(answer, reasoning) of a helpful model for what it is shown."""
+    number = digest(shown)
+    theme = THEMES[number % len(THEMES)]
+    if stage == "interpretation":
+        return f"It wins, case {number}.", f"The preferred text manages to {theme}; that decided it. Case {number}."
+    if stage == "mining":
+        found = [known for known in THEMES if known in shown]
+        return json.dumps({"rules": [f"The response should {known}." for known in found]}), None
+    numbers = re.findall(r"^(\d+)\. (.*)$", shown, re.MULTILINE)
+    by_text: dict[str, list[int]] = {}
+    for index, text in numbers:
+        by_text.setdefault(text, []).append(int(index))
+    return json.dumps({"rules": [{"rule": text, "from": members} for text, members in by_text.items()]}), None
+
+
+def _generate(request: GenerateRequest) -> ModelOutput | Failure | str:
+    shown = request.messages[-1].content
+    text, reasoning = answer_text(request.stage, shown)
+    source = "field" if reasoning else None
+    usage = Usage(prompt_tokens=len(shown) // 4, completion_tokens=len(text) // 4)
+    return ModelOutput(
+        text=text, reasoning=reasoning, reasoning_source=source, finish_reason="stop", usage=usage, model="helpful"
+    )
+
+
+def _choose(request: ChoiceRequest, question: Question) -> float:
+    return digest(request.messages[-1].content + question.text) % 1000 / 1000
+
+
+def helpful() -> ScriptedBackend:
+    return ScriptedBackend(_generate, _choose, name="helpful")
+
+
+def flaky() -> ScriptedBackend:
+    """Like `helpful`, but one request in ten gets no answer and one in ten nonsense; every verdict in twenty fails."""
+
+    def generate(request: GenerateRequest) -> ModelOutput | Failure | str:
+        fate = digest(request.messages[-1].content) % 10
+        if fate == 0:
+            return Failure(stage=request.stage, kind="provider", message="HTTP 500", item_id=request.request_id)
+        return "?" if fate == 1 else _generate(request)
+
+    def choose(request: ChoiceRequest, question: Question) -> float | Failure:
+        if digest(question.text + request.messages[-1].content) % 20 == 0:
+            return Failure(stage="verification", kind="timeout", message="too late", item_id=request.request_id)
+        return _choose(request, question)
+
+    return ScriptedBackend(generate, choose, name="flaky")
+
+
+def dead() -> ScriptedBackend:
+    def generate(request: GenerateRequest) -> Failure:
+        return Failure(stage=request.stage, kind="provider", message="connection refused", item_id=request.request_id)
+
+    return ScriptedBackend(generate, name="dead")

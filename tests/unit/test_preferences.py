@@ -1,0 +1,216 @@
+import csv
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from autorule.errors import ConfigError, InputError
+from autorule.preferences.fields import FieldMap
+from autorule.preferences.messages import parse_transcript
+from autorule.preferences.reading import read_pairs, sample_pairs
+from autorule.records import PreferencePair, RejectedRow
+from tests.conftest import make_pair
+
+GOOD = {"prompt": "Name a fruit.", "chosen": "Pear.", "rejected": "No."}
+BAD = {"prompt": "Name a fruit.", "chosen": 7, "rejected": "No."}
+
+
+def write(path, rows):
+    match path.suffixes[0]:
+        case ".jsonl":
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+        case ".json":
+            text = json.dumps(rows)
+        case ".parquet":
+            pq.write_table(pa.Table.from_pylist(rows), path)
+            return path
+        case ".csv":
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+            return path
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def read(path, **field_map):
+    return list(read_pairs(path, FieldMap(**field_map)))
+
+
+def codes(row):
+    return [reason.code for reason in row.reasons]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonl.gz", "a.json.gz"])
+def test_text_formats_read_alike_and_a_bad_row_is_set_aside(tmp_path, name):
+    good, bad, last = read(write(tmp_path / name, [GOOD, BAD, GOOD]))
+    assert isinstance(good, PreferencePair)
+    assert good.chosen[0].content == "Pear."
+    assert isinstance(bad, RejectedRow)
+    assert (bad.row, codes(bad)) == (2, ["wrong_type"])
+    assert "int 7" in bad.reasons[0].message
+    assert last.row == 3
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_table_formats_read_alike_and_a_bad_row_is_set_aside(tmp_path, name):
+    good, bad = read(write(tmp_path / name, [GOOD, {**GOOD, "rejected": ""}]))
+    assert isinstance(good, PreferencePair)
+    assert (bad.row, codes(bad)) == (2, ["empty_rejected"])
+
+
+def test_a_json_file_may_hold_its_rows_under_data(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"data": [GOOD]}), encoding="utf-8")
+    assert isinstance(read(path)[0], PreferencePair)
+
+
+def test_broken_lines_cost_only_themselves(tmp_path):
+    path = tmp_path / "a.jsonl"
+    good = json.dumps(GOOD).encode()
+    path.write_bytes(b"\n".join([good, b'{"prompt": "cut', b"\xff\xfe", b"[1]", b"", good]) + b"\n")
+    rows = read(path)
+    assert [row.row for row in rows] == [1, 2, 3, 4, 6]
+    assert [codes(row) for row in rows[1:4]] == [["not_json"], ["not_utf8"], ["not_an_object"]]
+
+
+def test_a_csv_row_with_too_many_fields_is_set_aside(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,chosen,rejected\np,c,r\np,c\np,c,r,x\n", encoding="utf-8")
+    rows = read(path)
+    assert [isinstance(row, RejectedRow) for row in rows] == [False, True, True]
+    assert "2 fields where the header has 3" in rows[1].reasons[0].message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.jsonl", None, "does not exist"),
+        ("empty.jsonl", b"", "is empty"),
+        ("blank.jsonl", b"\n\n", "holds no rows"),
+        ("a.txt", b"x", "unknown format"),
+        ("a.json", b"{not json", "not valid JSON"),
+        ("a.parquet", b"not parquet", "no readable Parquet"),
+        ("a.jsonl.gz", b"not gzip", "can't be read"),
+        ("a.csv", b"prompt,chosen\n\xff,\n", "can't be read"),
+        ("a.jsonl", b'{"question": 1}\n', "has neither chosen/rejected nor"),
+    ],
+)
+def test_an_unusable_file_is_one_clear_error(tmp_path, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read(path)
+    assert name in str(caught.value)
+
+
+def test_winner_columns_give_the_label_and_the_order_shown(tmp_path):
+    rows = [
+        {"prompt": "p", "response_a": "x", "response_b": "y", "winner": winner, "reasoning": "because"}
+        for winner in ("a", "model_b", "tie", "both_bad", "3")
+    ]
+    first, second, tie, bad, unknown = read(write(tmp_path / "a.jsonl", rows))
+    assert (first.chosen[0].content, first.given_order) == ("x", "chosen_first")
+    assert (second.chosen[0].content, second.given_order) == ("y", "rejected_first")
+    assert first.pair_id == second.pair_id, "the label is no part of the pair id"
+    assert codes(tie) == codes(bad) == ["tie"]
+    assert codes(unknown) == ["unknown_winner"]
+    assert "'3'" in unknown.reasons[0].message
+
+
+def test_columns_and_winner_values_are_mapped(tmp_path):
+    rows = [{"q": "p", "r0": "x", "r1": "y", "best": 1}, {"q": "p", "r0": "x", "r1": "y", "best": 2}]
+    columns = {"prompt": "q", "response_a": "r0", "response_b": "r1", "winner": "best"}
+    pair, unknown = read(write(tmp_path / "a.jsonl", rows), columns=columns, winner_values={"a": "0", "b": "1"})
+    assert pair.chosen[0].content == "y"
+    assert codes(unknown) == ["unknown_winner"]
+    with pytest.raises(InputError, match="no column 'zzz'"):
+        read(tmp_path / "a.jsonl", columns={"prompt": "zzz"})
+    with pytest.raises(ConfigError, match="'prompts' is no column of ours"):
+        FieldMap({"prompts": "q"})
+
+
+def test_every_reason_of_a_bad_row_is_given(tmp_path):
+    row = {"prompt": " ", "response_a": "", "response_b": "y", "winner": "tie"}
+    (rejected,) = read(write(tmp_path / "a.jsonl", [row]))
+    assert sorted(codes(rejected)) == ["empty_prompt", "empty_response_a", "tie"]
+
+
+def test_ultrafeedback_lists_hold_the_prompt(tmp_path):
+    user = {"role": "user", "content": "Name a fruit."}
+    rows = [
+        {
+            "prompt": "Name a fruit.",
+            "chosen": [user, {"role": "assistant", "content": "Pear."}],
+            "rejected": [user, {"role": "assistant", "content": "No."}],
+            "score_chosen": chosen,
+            "score_rejected": 5.0,
+        }
+        for chosen in (8.0, 5.0, 4.0)
+    ]
+    pair, tie, contradiction = read(write(tmp_path / "a.jsonl", rows))
+    assert pair.model_copy(update={"row": 1}) == make_pair()
+    assert codes(tie) == ["tie"]
+    assert codes(contradiction) == ["scores_contradict"]
+
+
+def test_an_implicit_prompt_is_the_shared_beginning(tmp_path):
+    turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+    row = {
+        "chosen": [*turns, {"role": "assistant", "content": "x"}],
+        "rejected": [*turns, {"role": "assistant", "content": "y"}],
+    }
+    (pair,) = read(write(tmp_path / "a.jsonl", [row]))
+    assert [m.role for m in pair.prompt] == ["system", "user"]
+    (rejected,) = read(write(tmp_path / "b.jsonl", [{**row, "prompt": "another"}]))
+    assert codes(rejected) == ["prompts_disagree"]
+
+
+def test_hh_transcripts_become_turns(tmp_path):
+    shared = "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Name a fruit."
+    row = {"chosen": f"{shared}\n\nAssistant: Pear.", "rejected": f"{shared}\n\nAssistant: No."}
+    (pair,) = read(write(tmp_path / "a.jsonl", [row]))
+    assert [(m.role, m.content) for m in pair.prompt] == [
+        ("user", "Hi"),
+        ("assistant", "Hello"),
+        ("user", "Name a fruit."),
+    ]
+    assert pair.chosen[0].content == "Pear."
+    assert parse_transcript("\n\nHuman: a\n\nAssistant:")[1].content == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (None, "wrong_type"),
+        ([{"role": "user"}], "wrong_type"),
+        ([{"role": "wizard", "content": "x"}], "unknown_role"),
+        ([{"role": "assistant", "content": [{"type": "image"}]}], "not_text"),
+        ("\ud800", "not_unicode"),
+        ([], "empty_chosen"),
+        ("No.", "identical_responses"),
+    ],
+)
+def test_unusable_values_are_named(tmp_path, value, code):
+    (row,) = read(write(tmp_path / "a.jsonl", [{**GOOD, "chosen": value}]))
+    assert codes(row) == [code]
+
+
+def test_content_in_text_blocks_is_joined(tmp_path):
+    blocks = [{"type": "text", "text": "Pe"}, {"type": "text", "text": "ar."}]
+    (pair,) = read(write(tmp_path / "a.jsonl", [{**GOOD, "chosen": [{"role": "assistant", "content": blocks}]}]))
+    assert pair.chosen[0].content == "Pe\nar."
+
+
+def test_the_draw_depends_on_the_seed_alone():
+    pairs = [make_pair(f"prompt {i}", row=i + 1) for i in range(50)]
+    swapped = [p.model_copy(update={"chosen": p.rejected, "rejected": p.chosen}) for p in pairs]
+    drawn = [p.pair_id for p in sample_pairs(pairs, 10, seed=3)]
+    assert drawn == [p.pair_id for p in sample_pairs(swapped, 10, seed=3)]
+    assert set(drawn) == {p.pair_id for p in sample_pairs(reversed(pairs), 10, seed=3)}
+    assert drawn != [p.pair_id for p in sample_pairs(pairs, 10, seed=4)]
+    assert len(list(sample_pairs(pairs, None, seed=3))) == 50
