@@ -26,7 +26,7 @@ SIDE = re.compile(  # letters of sides are capitals: "answer a question" names n
 )
 SEVERAL_SENTENCES = re.compile(r"[a-z)][.!?]\s+[A-Z]")
 MIN_RULE_WORDS = 4
-REPEATED = re.compile(r"\b(\w+(?:\W+\w+){1,7})\W+\1\b", re.IGNORECASE)
+REPEATED = re.compile(r"\b(\w+(?:\W+\w+){1,7})\W+\1\b|\b(\w{3,})\W+(?:and|or)\W+\2\b", re.IGNORECASE)
 
 
 def build_request(interpretation: Interpretation, prompt: Prompt, config: MiningConfig) -> GenerateRequest:

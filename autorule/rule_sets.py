@@ -7,7 +7,7 @@ what the rules were mined from. It holds no time, no path and no run id, so that
 import json
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
@@ -84,6 +84,12 @@ def prompt_hash(prompt: Messages) -> str:
     return content_id("prompt", [[message.role, " ".join(message.content.casefold().split())] for message in prompt])
 
 
+def rule_set_schema() -> dict[str, Any]:
+    """The JSON Schema of a rule set file, published as rule_set.schema.json beside this module."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **RuleSet.model_json_schema()}
+    return {**schema, "title": "autorule rule set"}
+
+
 def dump_rule_set(rule_set: RuleSet) -> str:
     """The text of the rule set file; the same for the same rule set, byte for byte."""
     return json.dumps(rule_set.model_dump(mode="json"), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
@@ -117,3 +123,7 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
     except PromptError as error:
         raise RuleSetError(f"rule set {str(path)!r}: verification.prompt: {error}") from error
     return rule_set
+
+
+if __name__ == "__main__":
+    print(json.dumps(rule_set_schema(), indent=2, sort_keys=True))

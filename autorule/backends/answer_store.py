@@ -119,9 +119,10 @@ class AnswerStore:
                     oldest = f"SELECT key FROM {table} ORDER BY used_at LIMIT {max(1, int(n_rows * EVICTED_SHARE))}"
                     removed += self._connection.execute(f"DELETE FROM {table} WHERE key IN ({oldest})").rowcount
                 self._connection.commit()
-                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
                 if removed == n_before:
                     break
+            self._connection.executescript("PRAGMA incremental_vacuum")  # execute() would free one page
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return removed
 
     def close(self) -> None:
@@ -129,8 +130,9 @@ class AnswerStore:
             self._connection.close()
 
     def _n_bytes(self) -> int:
-        pages, size = (self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
-        return int(pages * size)
+        names = ("page_count", "freelist_count", "page_size")
+        pages, free, size = (self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        return int((pages - free) * size)
 
     def _select(self, query: str, keys: Sequence[bytes]) -> Iterator[tuple]:  # type: ignore[type-arg]
         for start in range(0, len(keys), KEYS_PER_QUERY):

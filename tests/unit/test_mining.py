@@ -126,6 +126,7 @@ def test_asking_again_is_bounded_and_stops_at_the_first_answer_that_can_be_read(
         ("Be short.", "too_short"),
         ("The response should say each thing only once.", "worked_example"),
         ("The response should be clear and be clear and be clear.", "repetitive"),
+        ("The response should give more detail and detail.", "repetitive"),
         ("The response should be short. It should also rhyme.", "several_sentences"),
     ],
 )

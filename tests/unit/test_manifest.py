@@ -1,0 +1,37 @@
+from autorule.manifest import Funnel
+
+
+def test_a_funnel_that_adds_up_has_no_imbalance():
+    funnel = Funnel(
+        rows_read=10,
+        rows_rejected=2,
+        pairs_valid=8,
+        pairs_repeated=1,
+        pairs_not_drawn=2,
+        pairs_drawn=5,
+        chains_expected=5,
+        chains_failed=1,
+        chains=4,
+        mining_failed=1,
+        chains_mined=3,
+        candidates=6,
+        candidates_set_aside=1,
+        candidates_in_rules=4,
+        candidates_dropped=1,
+        rules=2,
+        held_out_rows_read=3,
+        held_out_rows_rejected=1,
+        held_out_pairs=2,
+        completions=4,
+        rewards=4,
+        verdicts=8,
+    )
+    assert funnel.imbalances() == []
+
+
+def test_whatever_is_lost_is_named():
+    assert Funnel(rows_read=3, rows_rejected=1, pairs_valid=1).imbalances() == [
+        "rows_read is 3, its parts 2",
+        "pairs_valid is 1, its parts 0",
+    ]
+    assert "verdicts is 5, its parts 6" in Funnel(completions=3, rewards=3, rules=2, verdicts=5).imbalances()
