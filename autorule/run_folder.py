@@ -86,7 +86,9 @@ class Run:
         run_id = config.run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{stem}-{secrets.token_hex(2)}"
         folder = config.outputs / run_id
         try:
-            (folder / PARTS).mkdir(parents=True)
+            config.outputs.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+            (folder / PARTS).mkdir()
         except FileExistsError as error:
             raise ConfigError(
                 f"run folder {folder} exists; leave out the run id or give another (answers are kept "

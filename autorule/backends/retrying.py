@@ -44,7 +44,7 @@ async def post_json(
     client: httpx.AsyncClient, path: str, body: dict[str, Any], max_retries: int, first_wait_s: float
 ) -> dict[str, Any]:
     """The JSON object the server replied. Raises FailedExchangeError after the last retry."""
-    backoff = tenacity.wait_exponential_jitter(initial=first_wait_s, max=MAX_WAIT_S, jitter=first_wait_s)
+    backoff = tenacity.wait_exponential(multiplier=first_wait_s, max=MAX_WAIT_S) + tenacity.wait_random(0, first_wait_s)
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
