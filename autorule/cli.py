@@ -1,8 +1,7 @@
-"""The command line. Settings come from a preset, then a TOML file, then options, then --set: later ones win."""
+"""The command line."""
 
 import os
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -10,17 +9,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from autorule import __version__, terminal
-from autorule.config import (
-    EMBEDDED,
-    CacheConfig,
-    Config,
-    ConfigType,
-    ExtractConfig,
-    ScoreConfig,
-    build_config,
-    load_preset,
-    load_settings,
-)
+from autorule.command_settings import mapping, model_options, run_options, settings_of
+from autorule.config import CacheConfig, Config, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
 from autorule.manifest import RunManifest
 
@@ -86,14 +76,14 @@ def extract(
 ) -> None:
     """Mine a rule set from preference pairs."""
     options = {
-        **_run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
+        **run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
         "pairs": pairs,
         "limit": limit,
         "held_out": held_out,
         "seed": seed,
-        "winner_values": _mapping(winner_values, "--winner-values"),
+        "winner_values": mapping(winner_values, "--winner-values"),
     }
-    extraction = _settings(ExtractConfig, options, config, set_)
+    extraction = settings_of(ExtractConfig, options, config, set_)
     manifest = _run("extract_rules", extraction, prefect)
     terminal.print_extraction(Path(extraction.outputs) / manifest.run_id, manifest)
 
@@ -118,11 +108,11 @@ def score(
 ) -> None:
     """Score completions against a rule set."""
     options = {
-        **_run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
+        **run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
         "completions": completions,
         "rules": rules,
     }
-    scoring = _settings(ScoreConfig, options, config, set_)
+    scoring = settings_of(ScoreConfig, options, config, set_)
     manifest = _run("score_completions", scoring, prefect)
     terminal.print_scoring(Path(scoring.outputs) / manifest.run_id, manifest)
 
@@ -138,7 +128,7 @@ def doctor(
     """Show versions and back ends, and whether the server answers and the model loads."""
     from autorule.doctor import examine
 
-    if not terminal.print_checks(examine(_model_options(backend, model, base_url, api_key_env))):
+    if not terminal.print_checks(examine(model_options(backend, model, base_url, api_key_env))):
         raise typer.Exit(1)
 
 
@@ -175,77 +165,6 @@ def _main(version: Annotated[bool, typer.Option("--version", help="show the vers
     if version:
         typer.echo(__version__)
         raise typer.Exit
-
-
-def _model_options(
-    backend: str | None, model: str | None, base_url: str | None, api_key_env: str | None
-) -> dict[str, Any]:
-    if base_url and not backend:
-        backend = "openai_compatible"
-    return _given({"backend": backend, "model": model, "base_url": base_url, "api_key_env": api_key_env})
-
-
-def _run_options(
-    backend: str | None,
-    model: str | None,
-    base_url: str | None,
-    api_key_env: str | None,
-    columns: str | None,
-    out: Path | None,
-    run_id: str | None,
-    cache: Path | None,
-    no_cache: bool,
-) -> dict[str, Any]:
-    return {
-        "model": _model_options(backend, model, base_url, api_key_env),
-        "columns": _mapping(columns, "--columns"),
-        "outputs": out,
-        "run_id": run_id,
-        "cache": _given({"path": cache, "enabled": False if no_cache else None}),
-    }
-
-
-def _settings(
-    kind: type[ConfigType], options: dict[str, Any], config: Path | None, assignments: list[str] | None
-) -> ConfigType:
-    from_file = load_settings(config) if config else {}
-    layers = [from_file, _given(options), *map(_assignment, assignments or ())]
-    model = build_config(_AnyModel, *({"model": layer.get("model", {})} for layer in layers)).model
-    if model.get("model", EMBEDDED) == EMBEDDED and model.get("backend", "transformers_local") == "transformers_local":
-        preset = load_preset(EMBEDDED)
-        layers.insert(0, {name: value for name, value in preset.items() if name in kind.model_fields})
-    return build_config(kind, *layers)
-
-
-class _AnyModel(Config):
-    model: dict[str, Any]
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _mapping(text: str | None, option: str) -> dict[str, str] | None:
-    if text is None:
-        return None
-    entries = [entry.partition("=") for entry in text.split(",")]
-    if any(not (name.strip() and value.strip()) for name, _, value in entries):
-        raise ConfigError(f"{option} {text!r}: write name=value,name=value")
-    return {name.strip(): value.strip() for name, _, value in entries}
-
-
-def _assignment(text: str) -> dict[str, Any]:
-    """`a.b=value` as nested settings; the value is read as TOML, else as text."""
-    path, equals, value = text.partition("=")
-    if not equals or not path.strip():
-        raise ConfigError(f"--set {text!r}: write name=value, such as mining.max_rules=5")
-    try:
-        setting: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        setting = value
-    for name in reversed(path.strip().split(".")):
-        setting = {name: setting}
-    return setting  # type: ignore[no-any-return]
 
 
 def _run(flow_name: str, config: Config, prefect: bool | None) -> RunManifest:

@@ -34,7 +34,7 @@ def answer_text(stage: str, shown: str) -> tuple[str, str | None]:
     if stage == "interpretation":
         return f"It wins, case {number}.", f"The preferred text manages to {theme}; that decided it. Case {number}."
     if stage == "mining":
-        found = [known for known in THEMES if known in shown]
+        found = [known for known in THEMES if known in shown] or [theme]
         return json.dumps({"rules": [f"The response should {known}." for known in found]}), None
     numbers = re.findall(r"^(\d+)\. (.*)$", shown, re.MULTILINE)
     by_text: dict[str, list[int]] = {}

@@ -65,6 +65,7 @@ class ScriptedServer:
         self.answer = answer
         self.models = models
         self.log: list[Body] = []
+        self.answered: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.in_flight = self.most_in_flight = 0
         self.held = 0
@@ -117,6 +118,8 @@ class ScriptedServer:
                 self.held += 1
                 while self._hold_after and not await request.is_disconnected():
                     await asyncio.sleep(0.01)
+                return Response(status_code=503)
+            self.answered.append(shown(body))
             reply = self.answer(body)
         finally:
             self.in_flight -= 1
