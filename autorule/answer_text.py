@@ -9,6 +9,7 @@ from autorule.records import Messages
 
 BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,3}[.)])\s+(?P<text>\S.*?)\s*$")
 FENCE = re.compile(r"^\s*`{3,}\w*\s*$", re.MULTILINE)
+OPENING = re.compile(r"[{\[]")
 REFUSAL = re.compile(
     r"\A\W*(?:i['’]?m sorry|i am sorry|sorry,|i apologi[sz]e|i can(?:no|['’])t|i am unable|i['’]m unable|as an ai\b)",
     re.IGNORECASE,
@@ -27,7 +28,7 @@ def json_values(text: str) -> Iterator[Any]:
     """Every JSON object and array in the text, in order; what stands inside one already found is not repeated."""
     decoder = json.JSONDecoder()
     position = 0
-    while match := re.compile(r"[{\[]").search(text, position):
+    while match := OPENING.search(text, position):
         try:
             value, position = decoder.raw_decode(text, match.start())
         except (json.JSONDecodeError, RecursionError):

@@ -7,7 +7,7 @@ one list of all candidates.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autorule.answer_text import json_values, list_item, whole_answer
@@ -132,6 +132,15 @@ def apply_merge(group: Sequence[Draft], merged: Sequence[Merged], prompt: Prompt
         drafts.append(Draft(text, _distinct(c for index in members for c in group[index].candidates)))
     drafts += [draft for index, draft in enumerate(group) if index not in used]
     return _join_same(drafts)
+
+
+def after_round(
+    drafts: Sequence[Draft], groups: Mapping[str, Sequence[Draft]], merged: Mapping[str, Sequence[Draft]]
+) -> list[Draft]:
+    """All drafts after a round: the results of the groups that were merged, and every draft that no merge replaced."""
+    replaced = {draft.text for key in merged for draft in groups[key]}
+    untouched = (draft for draft in drafts if draft.text not in replaced)
+    return in_order(_join_same([*untouched, *(draft for key in groups for draft in merged.get(key, ()))]))
 
 
 def finish(drafts: Sequence[Draft], config: SynthesisConfig) -> tuple[list[Rule], list[DroppedCandidate]]:

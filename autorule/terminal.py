@@ -62,7 +62,7 @@ def progress_bars() -> Iterator[None]:
 
 
 def print_error(message: str) -> None:
-    err.print(f"[bold red]Error:[/] {escape(message)}")
+    err.print(f"[bold red]Error:[/] {escape(printable(message))}")
 
 
 def print_extraction(folder: Path, manifest: RunManifest) -> None:

@@ -1,17 +1,17 @@
 """The main path: preference pairs in, a rule set out."""
 
-from autorule.tasks.interpretation import interpret_pairs
-from autorule.tasks.mining import mine_rules
-from autorule.tasks.preparation import check_before_extraction, draw_held_out, draw_pairs
-from autorule.tasks.shards import PARALLEL_SHARDS
-from autorule.tasks.synthesis import synthesize_rules
-from autorule.tasks.verification import verify_completions
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from autorule.config import ExtractConfig
 from autorule.manifest import RunManifest
 from autorule.run_folder import Run
+from autorule.tasks.interpretation import interpret_pairs
+from autorule.tasks.mining import mine_rules
+from autorule.tasks.preparation import check_before_extraction, draw_held_out, draw_pairs
+from autorule.tasks.shards import PARALLEL_SHARDS
+from autorule.tasks.synthesis import synthesize_rules
+from autorule.tasks.verification import verify_completions
 
 
 @flow(name="extract-rules", task_runner=ThreadPoolTaskRunner(max_workers=PARALLEL_SHARDS))

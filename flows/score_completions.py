@@ -1,14 +1,14 @@
 """Completions and a rule set in, verdicts and rewards out."""
 
-from autorule.tasks.preparation import check_before_scoring, split_completions, use_rule_set
-from autorule.tasks.shards import PARALLEL_SHARDS
-from autorule.tasks.verification import verify_completions
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from autorule.config import ScoreConfig
 from autorule.manifest import RunManifest
 from autorule.run_folder import Run
+from autorule.tasks.preparation import check_before_scoring, split_completions, use_rule_set
+from autorule.tasks.shards import PARALLEL_SHARDS
+from autorule.tasks.verification import verify_completions
 
 
 @flow(name="score-completions", task_runner=ThreadPoolTaskRunner(max_workers=PARALLEL_SHARDS))

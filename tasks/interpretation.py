@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from autorule.tasks.shards import ShardReport, run_shards, write_shard
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -15,6 +14,7 @@ from autorule.interpretation import build_request, given_interpretation, parse_i
 from autorule.prompting import load_prompt
 from autorule.records import CallCounts, Failure, Interpretation, ModelOutput, PreferencePair
 from autorule.run_folder import INTERPRETATIONS, PAIRS, Run, part_path, read_records
+from autorule.tasks.shards import ShardReport, run_shards, write_shard
 
 
 def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
@@ -26,7 +26,9 @@ def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
         prompt = load_prompt(config.interpretation.prompt)
         run.add_model("interpretation", open_backend(config.model).identity, prompt.sha256)
     progress.announce("interpretation", expected)
-    n_failed = run_shards(interpret_shard, run, "interpretation", n_shards, config, source=PAIRS, item_id="pair_id")
+    n_failed = run_shards(
+        interpret_shard, run, "interpretation", n_shards, config, PAIRS, "pair_id", config.interpretation.n_chains
+    )
     run.count(chains_failed=n_failed, chains=run.join_parts(INTERPRETATIONS, n_shards))
 
 
@@ -68,5 +70,4 @@ def interpret_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardRep
         for index in sorted(interpretations)
         for chain in sorted(interpretations[index], key=lambda c: c.sample_index)
     ]
-    n_in = len(results) + len(failures)
-    return write_shard(folder, shard, n_in, {INTERPRETATIONS: results}, failures, calls)
+    return write_shard(folder, shard, len(results), {INTERPRETATIONS: results}, failures, calls)

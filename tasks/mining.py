@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from autorule.tasks.shards import ShardReport, run_shards, write_shard
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -13,8 +12,9 @@ from autorule.config import ExtractConfig
 from autorule.errors import ParseError
 from autorule.mining import build_request, candidates_from, parse_rules
 from autorule.prompting import load_prompt
-from autorule.records import CandidateRule, Failure, Interpretation
+from autorule.records import CallCounts, CandidateRule, Failure, Interpretation
 from autorule.run_folder import CANDIDATES, INTERPRETATIONS, Run, part_path, read_records
+from autorule.tasks.shards import ShardReport, run_shards, write_shard
 
 
 def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
@@ -23,7 +23,7 @@ def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
     run.add_model("mining", backend.identity, load_prompt(config.mining.prompt).sha256)
     chains = run.manifest.funnel.chains
     progress.announce("mining", chains)
-    n_failed = run_shards(mine_shard, run, "mining", n_shards, config, INTERPRETATIONS, item_id="interpretation_id")
+    n_failed = run_shards(mine_shard, run, "mining", n_shards, config, INTERPRETATIONS, "interpretation_id")
     n_candidates = run.join_parts(CANDIDATES, n_shards)
     set_aside = sum(bool(candidate.lint) for candidate in read_records(run.folder / CANDIDATES, CandidateRule))
     run.count(
@@ -38,6 +38,8 @@ def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
 def mine_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
     """The candidate rules of one shard of interpretations, in the order of the interpretations."""
     part = part_path(folder, INTERPRETATIONS, shard)
+    if not part.exists():  # its interpretation failed as a whole, and is counted there
+        return write_shard(folder, shard, 0, {CANDIDATES: []}, [], CallCounts())
     interpretations = {i.interpretation_id: i for i in read_records(part, Interpretation)}
     prompt = load_prompt(config.mining.prompt)
     requests, failures = [], []
@@ -57,4 +59,4 @@ def mine_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
             interpretation = interpretations[request.request_id]
             candidates[request.request_id] = candidates_from(interpretation, result, prompt, config.mining)
     results = [candidate for key in interpretations for candidate in candidates.get(key, ())]
-    return write_shard(folder, shard, len(interpretations), {CANDIDATES: results}, failures, backend.counts)
+    return write_shard(folder, shard, len(candidates), {CANDIDATES: results}, failures, backend.counts)

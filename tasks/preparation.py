@@ -3,9 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from autorule.tasks.shards import write_parts
-from autorule.tasks.steps import step
-
 from autorule.backends import open_backend
 from autorule.completions import read_completions
 from autorule.config import ExtractConfig, ModelConfig, ScoreConfig
@@ -17,6 +14,8 @@ from autorule.prompting import load_prompt
 from autorule.records import Completion, PreferencePair, RejectedRow, RejectionReason, content_id
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash
 from autorule.run_folder import PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run, write_text
+from autorule.tasks.shards import write_parts
+from autorule.tasks.steps import step
 from autorule.verification import completions_of
 
 COMPLETIONS = "completions.jsonl"

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from autorule.tasks.steps import in_flow_run
 from prefect import Task, unmapped
 from pydantic import BaseModel
 
 from autorule.errors import RunFailedError
 from autorule.records import CallCounts, Failure, Record, Stage
 from autorule.run_folder import FAILURES, Run, part_path, read_records, write_records
+from autorule.tasks.steps import in_flow_run
 
 PARALLEL_SHARDS = 4
 """Shards at work at the same time in one process; requests in flight are the back end's own limit."""
@@ -30,8 +30,8 @@ class ShardReport(Record):
     """What one shard did."""
 
     shard: int
-    n_in: int
-    n_failed: int
+    n_done: int
+    """Requests with a usable answer."""
     calls: CallCounts = CallCounts()
 
 
@@ -54,7 +54,7 @@ def write_parts(run: Run, name: str, records: Iterable[BaseModel], shard_size: i
 def write_shard(
     folder: Path,
     shard: int,
-    n_in: int,
+    n_done: int,
     results: dict[str, Sequence[BaseModel]],
     failures: Sequence[Failure],
     calls: CallCounts,
@@ -64,24 +64,31 @@ def write_shard(
         write_records(part_path(folder, name, shard), records)
     if failures:
         write_records(part_path(folder, FAILURES, shard), failures)
-    return ShardReport(shard=shard, n_in=n_in, n_failed=len(failures), calls=calls)
+    return ShardReport(shard=shard, n_done=n_done, calls=calls)
 
 
 def run_shards(
-    task: Task[..., ShardReport], run: Run, stage: Stage, n_shards: int, config: BaseModel, source: str, item_id: str
+    task: Task[..., ShardReport],
+    run: Run,
+    stage: Stage,
+    n_shards: int,
+    config: BaseModel,
+    source: str,
+    item_id: str,
+    results_per_record: int = 1,
 ) -> int:
     """Runs `task(folder, shard, config)` for every shard, and collects failures and call counts into the run.
 
     `source` is the stage file whose parts go in, `item_id` the field that names their records. A shard that raises is
-    noted in the manifest, with a Failure for each of its records; the others go on. Returns how many records failed.
-    Raises RunFailedError when every record did.
+    noted in the manifest, with a Failure for each result that is missing; the others go on. Returns the number of
+    failures. Raises RunFailedError when there is nothing else.
     """
     outcomes = _run_all(task, run.folder, n_shards, config, stage)
-    n_in = 0
+    n_done = 0
     failures: list[Failure] = []
     for shard, outcome in enumerate(outcomes):
         if isinstance(outcome, ShardReport):
-            n_in += outcome.n_in
+            n_done += outcome.n_done
             run.add_usage(stage, outcome.calls)
             part = part_path(run.folder, FAILURES, shard)
             if part.exists():
@@ -90,14 +97,12 @@ def run_shards(
         else:
             log.error("%s shard %d failed: %s", stage, shard, outcome, exc_info=outcome)
             lost = _failures_of_shard(run.folder, source, shard, stage, item_id, outcome)
-            n_in += len(lost)
-            failures += lost
+            failures += lost * results_per_record
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
-    n_failed = len({failure.item_id for failure in failures}) if stage == "verification" else len(failures)
     run.add_failures(failures)
-    if failures and n_failed >= n_in:
+    if failures and not n_done:
         message, n = Counter(f"{failure.kind}: {failure.message}" for failure in failures).most_common(1)[0]
-        raise RunFailedError(f"{stage}: all {n_in} requests failed, {n} of them with {message}")
+        raise RunFailedError(f"{stage}: all {len(failures)} requests failed, {n} of them with {message}")
     return len(failures)
 
 

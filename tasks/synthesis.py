@@ -1,7 +1,5 @@
 """Stage 3: the candidates of all shards become one rule set."""
 
-from autorule.tasks.steps import step
-
 from autorule import progress
 from autorule.asking import ask
 from autorule.backends import open_cached
@@ -16,14 +14,15 @@ from autorule.run_folder import CANDIDATES, DROPPED, PAIRS, RULE_SET, Run, read_
 from autorule.synthesis import (
     Draft,
     Merged,
+    after_round,
     apply_merge,
     build_request,
     finish,
     fold,
-    in_order,
     merge_groups,
     parse_merge,
 )
+from autorule.tasks.steps import step
 
 
 @step("synthesize-rules")
@@ -82,9 +81,7 @@ def _merge_round(
             merged[request.request_id] = apply_merge(group, result, prompt, config.mining.max_rule_chars)
     run.add_failures(failures)
     run.count(merges_failed=len(failures))
-    replaced = {draft.text for key in merged for draft in groups[key][1]}
-    untouched = [draft for draft in drafts if draft.text not in replaced]
-    return in_order([*untouched, *(draft for key in groups for draft in merged.get(key, ()))])
+    return after_round(drafts, {key: group for key, (_, group) in groups.items()}, merged)
 
 
 def _provenance(run: Run, config: ExtractConfig) -> Provenance:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from autorule.tasks.preparation import COMPLETIONS
-from autorule.tasks.shards import ShardReport, run_shards, write_shard
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
@@ -15,6 +13,8 @@ from autorule.records import Completion, RewardRecord, Verdict
 from autorule.rewards.rule_reward import rule_reward
 from autorule.rule_sets import RuleSet, load_rule_set
 from autorule.run_folder import REWARDS, RULE_SET, VERDICTS, Run, part_path, read_records
+from autorule.tasks.preparation import COMPLETIONS
+from autorule.tasks.shards import ShardReport, run_shards, write_shard
 from autorule.verification import build_request, read_verdict
 
 
@@ -30,7 +30,7 @@ def verify_completions(run: Run, rule_set: RuleSet, verifier: ModelConfig, cache
     run.add_model("verification", open_backend(verifier).identity, rule_set.verification.prompt_sha256)
     progress.announce("verification", run.manifest.funnel.completions * len(rule_set.rules))
     config = VerifierConfig(model=verifier, cache=cache)
-    run_shards(verify_shard, run, "verification", n_shards, config, source=COMPLETIONS, item_id="completion_id")
+    run_shards(verify_shard, run, "verification", n_shards, config, COMPLETIONS, "completion_id")
     n_verdicts = run.join_parts(VERDICTS, n_shards)
     n_rewards = run.join_parts(REWARDS, n_shards)
     run.count(
@@ -62,4 +62,5 @@ def verify_shard(folder: Path, shard: int, config: VerifierConfig) -> ShardRepor
         rows += own
         rewards.append(rule_reward(completion, own, rule_set))
     failures = [verdict.failure for verdict in verdicts.values() if verdict.failure is not None]
-    return write_shard(folder, shard, len(completions), {VERDICTS: rows, REWARDS: rewards}, failures, backend.counts)
+    n_done = sum(verdict.verdict is not None for verdict in verdicts.values())
+    return write_shard(folder, shard, n_done, {VERDICTS: rows, REWARDS: rewards}, failures, backend.counts)

@@ -78,6 +78,15 @@ def flaky() -> ScriptedBackend:
     return ScriptedBackend(generate, choose, name="flaky")
 
 
+def one_rule_fails() -> ScriptedBackend:
+    def choose(request: ChoiceRequest, question: Question) -> float | Failure:
+        if question == request.questions[0]:
+            return Failure(stage="verification", kind="timeout", message="too late", item_id=request.request_id)
+        return 1.0
+
+    return ScriptedBackend(_generate, choose, name="one-rule-fails")
+
+
 def dead() -> ScriptedBackend:
     def generate(request: GenerateRequest) -> Failure:
         return Failure(stage=request.stage, kind="provider", message="connection refused", item_id=request.request_id)

@@ -31,19 +31,20 @@ class InFlight:
         results: queue.SimpleQueue[Result | Exception] = queue.SimpleQueue()
 
         async def one(job: Job) -> None:
-            await self._limit.acquire()
             try:
                 results.put(await work(job))
             except Exception as error:  # noqa: BLE001 - handed to the thread that asked, which raises it
                 results.put(error)
-            except asyncio.CancelledError:
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if task.cancelled():
                 self._limit.release()
-                raise
 
         async def everything() -> None:
             async with asyncio.TaskGroup() as group:
                 for job in jobs:
-                    group.create_task(one(job))
+                    await self._limit.acquire()  # before the task is made: there are never more tasks than places
+                    group.create_task(one(job)).add_done_callback(ended)
 
         async def start() -> asyncio.Task[None]:
             return asyncio.create_task(everything())

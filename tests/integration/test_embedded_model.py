@@ -3,12 +3,12 @@
 import dataclasses
 
 import pytest
-from autorule.flows.extract_rules import extract_rules
 
 from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
 from autorule.backends.chat_tokens import ChatTokens
 from autorule.backends.transformers_local import TransformersLocalBackend
 from autorule.config import EMBEDDED, ExtractConfig, ModelConfig, Sampling, build_config, load_preset
+from autorule.flows.extract_rules import extract_rules
 from autorule.records import Failure, Message, ModelOutput
 from tests.conftest import messages
 from tests.integration.test_flows import HELD_OUT, PAIRS

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from autorule.flows.extract_rules import extract_rules
-from autorule.flows.score_completions import score_completions
 
 from autorule.config import ExtractConfig, ScoreConfig, build_config
 from autorule.errors import AutoruleError, ConfigError, InputError, RunFailedError
+from autorule.flows.extract_rules import extract_rules
+from autorule.flows.score_completions import score_completions
 from autorule.manifest import RunManifest
 from autorule.records import CandidateRule, Failure, Interpretation, PreferencePair, RewardRecord, Verdict
 from autorule.rule_sets import load_rule_set, prompt_hash
@@ -255,3 +255,32 @@ def test_both_flows_run_under_prefect_with_the_same_results(tmp_path):
         path.write_text(json.dumps({"prompt": "p", "completion": "c"}))
         scored = score_completions(scoring(tmp_path, path, folder / "03_rule_set.json"))
         assert scored.funnel.rewards == 1
+
+
+def test_a_failed_verdict_of_every_completion_does_not_fail_the_stage(tmp_path):
+    _, extracted = extract(tmp_path)
+    rules = load_rule_set(extracted / "03_rule_set.json").rules
+    path = tmp_path / "c.jsonl"
+    path.write_text("\n".join(json.dumps({"prompt": "p", "completion": f"c{i}"}) for i in range(4)))
+    config = scoring(tmp_path, path, extracted / "03_rule_set.json", model={"model": "tests.scripts:one_rule_fails"})
+    manifest = score_completions.fn(config)
+    assert manifest.status == "completed"
+    assert (manifest.funnel.verdicts_unscored, manifest.funnel.rewards_unscored) == (4, 0)
+    assert manifest.funnel.verdicts == 4 * len(rules)
+
+
+def test_a_broken_shard_with_several_chains_for_each_pair_is_accounted_for(tmp_path, monkeypatch):
+    from autorule.tasks import interpretation
+
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    shown_order = interpretation.shown_order
+    monkeypatch.setattr(
+        interpretation, "shown_order", lambda pair, seed: broken() if pair.row == 13 else shown_order(pair, seed)
+    )
+    with pytest.raises(RunFailedError, match="interpretation shard 1: a bug"):
+        extract(tmp_path, interpretation={"n_chains": 3})
+    manifest, _ = only_run(tmp_path)
+    assert (manifest.funnel.chains, manifest.funnel.chains_failed) == (38 * 3, 10 * 3)
+    assert manifest.funnel.imbalances() == []

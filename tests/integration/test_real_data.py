@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from autorule.flows.extract_rules import extract_rules
 
 from autorule.config import ExtractConfig, build_config
+from autorule.flows.extract_rules import extract_rules
 from tests.integration.test_flows import lines
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

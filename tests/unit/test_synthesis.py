@@ -10,7 +10,17 @@ from autorule.errors import ParseError
 from autorule.prompting import load_prompt
 from autorule.records import CandidateRule, Failure, Usage, content_id
 from autorule.similarity import leader_clusters, similar_pairs
-from autorule.synthesis import Merged, apply_merge, build_request, finish, fold, in_order, merge_groups, parse_merge
+from autorule.synthesis import (
+    Merged,
+    after_round,
+    apply_merge,
+    build_request,
+    finish,
+    fold,
+    in_order,
+    merge_groups,
+    parse_merge,
+)
 
 CONFIG = SynthesisConfig()
 PROMPT = load_prompt("synthesis")
@@ -109,6 +119,16 @@ def test_a_merge_keeps_every_candidate_also_those_it_forgot():
     assert [d.text for d in merged] == ["The response should be short.", "It should rhyme."]
     behind = {c.candidate_id for d in merged for c in d.candidates}
     assert behind == {c.candidate_id for d in group for c in d.candidates}
+
+
+def test_a_merge_into_the_words_of_another_rule_loses_no_candidate():
+    rules = drafts("It should be short.", "It should be brief.", "Every text should rhyme.")
+    groups = {"a": [d for d in rules if "rhyme" not in d.text]}
+    merged = {"a": apply_merge(groups["a"], [Merged("Every text should rhyme.", (0, 1))], PROMPT, 300)}
+    (joined,) = after_round(rules, groups, merged)
+    assert joined.support == 3
+    again = after_round([joined], {"b": [joined], "c": [joined]}, {"b": [joined]})
+    assert again == [joined], "a group that failed leaves its rules"
 
 
 def test_a_merged_text_that_is_no_rule_leaves_its_members():
