@@ -19,7 +19,6 @@ EXTRAS = {
     "scikit-learn": "data",
     "torch": "local",
     "transformers": "local",
-    "vllm": "vllm",
 }
 
 
