@@ -36,7 +36,7 @@ def ask(
                 continue
             parsed = _parsed(request, result, parse, n_asked)
             if isinstance(parsed, Failure) and parsed.kind != "refused" and n_asked < asks:
-                again.append(request)
+                again.append(dataclasses.replace(request, attempt=request.attempt + 1, repeats=request.repeats + 1))
             else:
                 yield request, parsed
         pending = again

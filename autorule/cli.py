@@ -58,7 +58,9 @@ def extract(
     pairs: Annotated[Path, typer.Argument(help="preference pairs: .jsonl, .json, .csv or .parquet")],
     limit: Annotated[int | None, typer.Option(help="pairs drawn by seed; all if left out")] = None,
     held_out: Annotated[Path | None, typer.Option(help="pairs to score with the finished rule set")] = None,
-    seed: Annotated[int | None, typer.Option(help="of the draw, the order of responses and the sampling")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="of the draw, the order of responses and the sampling  [default: 0]")
+    ] = None,
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
@@ -171,8 +173,13 @@ def _run(flow_name: str, config: Config, prefect: bool | None) -> RunManifest:
     """Runs a flow with progress bars: as a Prefect flow run where there is a server, else as plain functions."""
     flow = _load_flow(flow_name)
     run: Callable[[Config], RunManifest] = flow if _use_prefect(prefect) else flow.fn
-    with terminal.progress_bars():
-        return run(config)
+    try:
+        with terminal.progress_bars():
+            return run(config)
+    except KeyboardInterrupt:
+        terminal.print_error("stopped; run the same command again to go on: finished answers are in the cache")
+        sys.stdout.flush()
+        os._exit(130)  # shards at work in threads would hold the process until their last answer
 
 
 def _load_flow(name: str) -> Any:
@@ -202,10 +209,6 @@ def main() -> NoReturn:
     os.environ.setdefault("TQDM_DISABLE", "1")  # model loaders draw bars of their own
     try:
         app()
-    except KeyboardInterrupt:
-        terminal.print_error("stopped; run the same command again to go on: finished answers are in the cache")
-        sys.stdout.flush()
-        os._exit(130)  # shards at work in threads would hold the process until their last answer
     except AutoruleError as error:
         if _debug:
             raise

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autorule.errors import ConfigError, InputError
-from autorule.preferences.messages import FieldError, as_messages, is_empty
+from autorule.preferences.messages import FieldError, as_id, as_messages, is_empty
 from autorule.preferences.readers import BadRow, Row, read_rows
 from autorule.records import Completion, Messages, RejectedRow
 from autorule.verification import completion_id
@@ -24,10 +24,9 @@ def read_completions(path: Path, columns: dict[str, str]) -> Iterator[Completion
         if isinstance(row, BadRow):
             yield RejectedRow(row=row.number, reasons=(row.reason,))
             continue
-        ours = {
-            **row.values,
-            **{name: row.values.get(theirs) for name, theirs in columns.items() if theirs in row.values},
-        }
+        if not checked and (absent := sorted(set(columns.values()) - row.values.keys())):
+            raise InputError(f"{path} has no column {absent[0]!r} (--columns); it has {', '.join(row.values)}")
+        ours = {**row.values, **{name: row.values.get(theirs) for name, theirs in columns.items()}}
         if not checked and not ({"prompt", "completion"} <= ours.keys() or "messages" in ours):
             raise InputError(
                 f"{path} has neither prompt/completion nor messages; it has {', '.join(row.values)}; map "
@@ -39,7 +38,7 @@ def read_completions(path: Path, columns: dict[str, str]) -> Iterator[Completion
 
 def _read_completion(row: Row) -> Completion | RejectedRow:
     values = row.values
-    source_id = None if values.get("id") is None else str(values["id"])
+    source_id = as_id(values.get("id"))
     try:
         prompt, completion = _conversation(row)
         if is_empty(prompt):

@@ -34,6 +34,16 @@ class Sampling(Config):
     seed: int = 0
 
 
+class InterpretationSampling(Sampling):
+    max_tokens: int = Field(8192, ge=1)
+    temperature: float = Field(0.6, ge=0, le=2)
+    top_p: float = Field(0.95, gt=0, le=1)
+
+
+class SynthesisSampling(Sampling):
+    max_tokens: int = Field(8192, ge=1)
+
+
 class ModelConfig(Config):
     """Which model answers, and how it is reached."""
 
@@ -85,7 +95,7 @@ class InterpretationConfig(Config):
     prompt: str = "interpretation"
     n_chains: int = Field(1, ge=1, le=64, description="chains per pair")
     max_response_chars: int = Field(24_000, ge=200, description="of each response; the middle of the rest is left out")
-    sampling: Sampling = Sampling(max_tokens=8192, temperature=0.6, top_p=0.95)
+    sampling: InterpretationSampling = InterpretationSampling()
 
 
 class MiningConfig(Config):
@@ -95,7 +105,7 @@ class MiningConfig(Config):
     max_rule_chars: int = Field(300, ge=20, description="longer candidates are set aside")
     max_chain_chars: int = Field(60_000, ge=200)
     asks: int = Field(2, ge=1, le=5, description="how often one chain may be asked before it fails")
-    sampling: Sampling = Sampling(max_tokens=4096)
+    sampling: Sampling = Sampling()
 
 
 class SynthesisConfig(Config):
@@ -106,7 +116,7 @@ class SynthesisConfig(Config):
     max_merge_rules: int = Field(60, ge=2, description="rules in one merge call")
     merge_rounds: int = Field(3, ge=0, description="0 only folds; 1 merges clusters; more merge the merged lists")
     asks: int = Field(2, ge=1, le=5)
-    sampling: Sampling = Sampling(max_tokens=8192)
+    sampling: SynthesisSampling = SynthesisSampling()
 
 
 class VerificationConfig(Config):
@@ -161,6 +171,19 @@ class ExtractConfig(RunConfig):
     verification: VerificationConfig = VerificationConfig()
     reward: RewardConfig = RewardConfig()
     shard_size: int = Field(64, ge=1, description="pairs in one task")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seed_of_the_run(cls, settings: Any) -> Any:
+        """The seed of the run is that of each stage's sampling, unless a stage names its own."""
+        if not isinstance(settings, dict) or "seed" not in settings:
+            return settings
+        stages = {}
+        for name in ("interpretation", "mining", "synthesis"):
+            stage = settings.get(name, {})
+            if isinstance(stage, dict) and isinstance(sampling := stage.get("sampling", {}), dict):
+                stages[name] = {**stage, "sampling": {"seed": settings["seed"], **sampling}}
+        return {**settings, **stages}
 
 
 class ScoreConfig(RunConfig):

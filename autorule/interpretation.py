@@ -4,6 +4,7 @@ AutoRule (arXiv 2506.15651), stage 1. Which response is shown as A is drawn from
 the label: swapping chosen and rejected in the input changes what the model sees only where it names the winner.
 """
 
+from autorule.answer_text import is_refusal
 from autorule.backends.base import GenerateRequest
 from autorule.config import InterpretationConfig
 from autorule.errors import ParseError
@@ -54,6 +55,8 @@ def parse_interpretation(
     """
     begun = request.messages[-1].content + " " if request.messages[-1].role == "assistant" else ""
     answer = (begun + output.text.strip()) if output.text.strip() else ""
+    if not output.reasoning and (output.finish_reason == "content_filter" or is_refusal(output.text)):
+        raise ParseError("the model declined to explain")
     chain = output.reasoning or answer
     if len(chain.strip()) - len(begun) < MIN_CHAIN_CHARS:
         raise ParseError(f"the answer holds no explanation: {output.text[:80]!r}")

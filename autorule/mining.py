@@ -21,11 +21,12 @@ RULES_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 SIDE = re.compile(  # letters of sides are capitals: "answer a question" names none
-    r"\b(?i:response|assistant|answer|output|completion|model)s?\s+(?:[AB]|[12])\b"
+    r"\b(?i:response|assistant|answer|output|completion|model)s?\s+[AB]\b|\b(?i:response|assistant)\s+[12]\b"
     r"|\b(?i:chosen|rejected|(?:dis)?preferred|other|better|worse)\s+(?i:response|answer|assistant|completion)\b"
 )
-SEVERAL_SENTENCES = re.compile(r"[a-z)][.!?]\s+[A-Z]")
+SEVERAL_SENTENCES = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)(?<!vs)[.!?]\s+[A-Z]")
 MIN_RULE_WORDS = 4
+WRAPPERS = (("**", "**"), ('"', '"'), ("“", "”"), ("`", "`"), ("*", "*"), ("_", "_"))
 REPEATED = re.compile(r"\b(\w+(?:\W+\w+){1,7})\W+\1\b|\b(\w{3,})\W+(?:and|or)\W+\2\b", re.IGNORECASE)
 
 
@@ -54,9 +55,9 @@ def parse_rules(request: GenerateRequest, output: ModelOutput) -> list[str]:
     dropped. Raises ParseError when there is neither JSON with rules nor a list.
     """
     text = whole_answer(request.messages, output.text)
-    found = [rules for value in json_values(text) if (rules := _json_rules(value)) is not None]
-    if found:
-        return found[-1]  # an earlier one may echo the example in the prompt
+    found = _json_rules(list(json_values(text)))
+    if found is not None:
+        return found
     lines = text.splitlines()
     if output.finish_reason == "length" and lines and not lines[-1].rstrip().endswith((".", "!", "?")):
         lines.pop()
@@ -100,7 +101,7 @@ def lint_rule(text: str, prompt_text: str, max_chars: int) -> tuple[str, ...]:
         codes.append("names_side")
     if len(text) > max_chars:
         codes.append("too_long")
-    if len(text.split()) < MIN_RULE_WORDS:
+    if _n_words(text) < MIN_RULE_WORDS:
         codes.append("too_short")
     if normalise_rule(text) in normalise_rule(prompt_text):
         codes.append("worked_example")
@@ -114,8 +115,17 @@ def lint_rule(text: str, prompt_text: str, max_chars: int) -> tuple[str, ...]:
 def clean_rule(text: str) -> str:
     """One line, without list marks, quotes or emphasis around it, with a full stop."""
     text = " ".join(text.split())
-    text = (list_item(text) or text).strip().strip('"“”*_`').strip()
+    text = (list_item(text) or text).strip()
+    for opening, closing in WRAPPERS:
+        inner = text[len(opening) : -len(closing)]
+        if len(text) > 2 and text.startswith(opening) and text.endswith(closing) and closing not in inner:
+            text = inner.strip()
     return text if not text or text[-1] in ".!?" else text + "."
+
+
+def _n_words(text: str) -> int:
+    """Words; two characters count as one where a script writes none between spaces (Chinese, Japanese, Korean)."""
+    return len(text.split()) + sum(char >= "\u2e80" for char in text) // 2
 
 
 def normalise_rule(text: str) -> str:
@@ -131,6 +141,19 @@ def _source_text(interpretation: Interpretation, config: MiningConfig) -> str:
     return interpretation.chain
 
 
-def _json_rules(value: Any) -> list[str] | None:
-    rules = value.get("rules") if isinstance(value, dict) else value
-    return rules if isinstance(rules, list) and all(isinstance(rule, str) for rule in rules) else None
+def _json_rules(values: list[Any]) -> list[str] | None:
+    """The rules of the last object that has any: an earlier one may echo the example in the prompt.
+
+    Without such an object, those of the last bare list. Only an object can say that there is no rule: `[]` stands in
+    many a text.
+    """
+    lists = [value["rules"] for value in values if isinstance(value, dict) and _are_texts(value.get("rules"))]
+    bare = [value for value in values if value and _are_texts(value)]
+    for candidates in (list(filter(None, lists)), bare, lists):
+        if candidates:
+            return list(candidates[-1])
+    return None
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

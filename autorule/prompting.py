@@ -49,9 +49,11 @@ class Prompt(Record):
             raise PromptError(f"prompt {self.name!r}: more than one @question section")
         return sections
 
-    @property
-    def placeholders(self) -> frozenset[str]:
-        return frozenset(PLACEHOLDER.findall(self.text))
+    def check(self, values: Iterable[str], optional: Iterable[str] = (), question: Iterable[str] = ()) -> None:
+        """Raises PromptError unless the prompt can be rendered with exactly these placeholders."""
+        self.render(dict.fromkeys(values, ""), dict.fromkeys(optional, ""))
+        if question:
+            self.render_question(dict.fromkeys(question, ""))
 
     def render(self, values: Mapping[str, str], optional: Mapping[str, str] | None = None) -> Messages:
         """The messages of the prompt, the question left out.
@@ -135,7 +137,8 @@ def render_messages(messages: Messages) -> str:
 
 # Chat-template markers of the common model families: <|im_start|>, <｜User｜>, <s>, [INST], <start_of_turn> ...
 _SPECIAL = re.compile(
-    r"<(?=[|｜]|/?s>|/?think>|(?:start|end)_of_turn>|(?:bos|eos|pad|unk)>|/?tool_|extra_id_)|\[(?=/?(?:INST|SYS)\])"
+    r"<(?=[|｜]|/?s>|/?think>|(?:start|end)_of_\w+>|(?:bos|eos|pad|unk|sop|eop)>|/?tool_|extra_id_)"
+    r"|\[(?=\||/?(?:INST|SYS|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK|g?MASK)\])"
 )
 
 

@@ -114,7 +114,7 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
         )
     try:
         rule_set = RuleSet.model_validate_json(text)
-        rule_set.verification.prompt.render_question({"rule": ""})
+        rule_set.verification.prompt.check(("conversation",), question=("rule",))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"

@@ -1,9 +1,10 @@
 """The folder that a run leaves: numbered stage files, failures, rejected rows and the manifest.
 
-Every file is written under a temporary name and renamed, so that a file that is there is whole. Shards write parts;
-a stage joins its parts into its file in the order of the shards.
+Stage files are written under a temporary name and renamed, so that one that is there is whole; failures are appended
+while the run goes on. Shards write parts; a stage joins its parts into its file in the order of the shards.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 from pydantic import BaseModel
 
@@ -35,6 +36,7 @@ REJECTED = "rejected_rows.jsonl"
 REJECTED_HELD_OUT = "rejected_held_out_rows.jsonl"
 MANIFEST = "manifest.json"
 PARTS = "parts"
+LOCK = ".lock"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -68,6 +70,24 @@ def part_path(folder: Path, name: str, shard: int) -> Path:
     return folder / PARTS / f"{Path(name).stem}-{shard:05d}.jsonl"
 
 
+def _lock_folder(folder: Path) -> IO[str]:
+    """Holds the folder for this process; the system lets go of it when the process ends, however it ends."""
+    lock = (folder / LOCK).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise ConfigError(f"run folder {folder} is in use by a run that goes on; give another run id") from error
+    return lock
+
+
+def _is_completed(manifest: Path) -> bool:
+    return (
+        manifest.exists()
+        and RunManifest.model_validate_json(manifest.read_text(encoding="utf-8")).status == "completed"
+    )
+
+
 class Run:
     """A run while it goes on: its folder, and its manifest, which is on disk after every change.
 
@@ -75,27 +95,29 @@ class Run:
     exception went through, which it passes on.
     """
 
-    def __init__(self, folder: Path, manifest: RunManifest) -> None:
+    def __init__(self, folder: Path, manifest: RunManifest, lock: IO[str]) -> None:
         self.folder = folder
         self.manifest = manifest
+        self._lock = lock
 
     @classmethod
     def start(cls, flow: str, config: RunConfig, inputs: dict[str, Path]) -> Self:
-        """Makes the folder. Raises ConfigError when it exists already or can't be made."""
+        """Makes the folder, or takes over that of a run that did not complete.
+
+        Raises ConfigError when the run completed, still goes on in another process, or the folder can't be made.
+        """
         stem = next(iter(inputs.values())).name.partition(".")[0]
         run_id = config.run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{stem}-{secrets.token_hex(2)}"
         folder = config.outputs / run_id
+        if _is_completed(folder / MANIFEST):
+            raise ConfigError(f"run folder {folder} holds a completed run; leave out the run id or give another")
         try:
-            config.outputs.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-            (folder / PARTS).mkdir()
-        except FileExistsError as error:
-            raise ConfigError(
-                f"run folder {folder} exists; leave out the run id or give another (answers are kept "
-                "in the cache, so a new run does not ask again)"
-            ) from error
+            (folder / PARTS).mkdir(parents=True, exist_ok=True)
+            lock = _lock_folder(folder)
         except OSError as error:
             raise ConfigError(f"run folder {folder} can't be made: {error}; choose another with --out") from error
+        for left in (folder / FAILURES, *(folder / PARTS).iterdir()):
+            left.unlink(missing_ok=True)  # of a run that was stopped; its answers are in the cache
         manifest = RunManifest(
             run_id=run_id,
             flow=flow,
@@ -105,7 +127,7 @@ class Run:
             config=config.model_dump(mode="json"),
             inputs={name: describe_input(path) for name, path in inputs.items() if path.is_file()},
         )
-        run = cls(folder, manifest)
+        run = cls(folder, manifest, lock)
         run.update()
         return run
 
@@ -115,10 +137,15 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with self._lock:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
         if error is not None:
             self.update(status="failed", message=f"{type(error).__name__}: {error}", ended_at=utc_now())
             return
         shutil.rmtree(self.folder / PARTS)
+        (self.folder / LOCK).unlink()
         imbalances = self.manifest.funnel.imbalances()
         problems = [*self.manifest.failed_shards, *(f"counts do not add up: {problem}" for problem in imbalances)]
         if problems:

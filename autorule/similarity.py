@@ -1,6 +1,6 @@
 """Which texts say nearly the same: TF-IDF of words and character n-grams, compared in sparse blocks.
 
-No n × n matrix is ever held: memory grows with the number of texts and of similar pairs.
+No n × n matrix is ever held, only a few rows of it; time still grows with the square of the number of texts.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from autorule.errors import MissingExtraError
 
-BLOCK = 1024
+PRODUCTS_PER_BLOCK = 4_000_000
+"""About 64 MB of values and indices."""
 
 
 class SimilarPair(NamedTuple):
@@ -36,11 +37,13 @@ def similar_pairs(texts: list[str], threshold: float) -> Iterator[SimilarPair]:
         vectors = normalize(make_union(words, characters).fit_transform(texts)).tocsr()
     except ValueError:
         return  # no text has a single word
-    for start in range(0, len(texts), BLOCK):
-        block = (vectors[start : start + BLOCK] @ vectors.T).tocoo()
-        for row, column, value in zip(block.row, block.col, block.data, strict=True):
-            if start + row < column and value >= threshold:
-                yield SimilarPair(int(start + row), int(column), float(value))
+    # Rules share words ("The response should"), so that a block is nearly dense: its height falls as the texts grow.
+    height = max(16, PRODUCTS_PER_BLOCK // len(texts))
+    for start in range(0, len(texts), height):
+        block = (vectors[start : start + height] @ vectors.T).tocoo()
+        rows = block.row + start
+        kept = (block.data >= threshold) & (rows < block.col)
+        yield from map(SimilarPair, rows[kept].tolist(), block.col[kept].tolist(), block.data[kept].tolist())
 
 
 def leader_clusters(texts: list[str], threshold: float, max_size: int) -> list[list[int]]:

@@ -7,7 +7,7 @@ is p(Yes) / (p(Yes) + p(No)) from the first token of the answer; what can't be r
 from typing import Literal
 
 from autorule.backends.base import ChoiceProbabilities, ChoiceRequest, Question
-from autorule.prompting import fence_for, trim_middle
+from autorule.prompting import Trimmed, fence_for, trim_middle
 from autorule.records import Completion, Failure, Messages, PreferencePair, Verdict, content_id
 from autorule.rule_sets import RuleSet, VerificationSpec
 
@@ -17,12 +17,12 @@ ROLE_LABELS = {"system": "System", "user": "User", "assistant": "Assistant", "to
 def build_request(completion: Completion, rule_set: RuleSet) -> ChoiceRequest:
     """All rules as questions about one completion. The prompt shows {conversation}, and {rule} in its question."""
     spec = rule_set.verification
-    conversation = trim_middle(render_conversation(completion), spec.max_conversation_chars).text
+    conversation = render_conversation(completion, spec.max_conversation_chars).text
     questions = (Question(rule.rule_id, spec.prompt.render_question({"rule": rule.text})) for rule in rule_set.rules)
     return ChoiceRequest(
         request_id=completion.completion_id,
         stage="verification",
-        messages=spec.prompt.render({"conversation": conversation}, {"fence": fence_for([conversation])}),
+        messages=spec.prompt.render({"conversation": conversation}),
         questions=tuple(questions),
         choices=spec.choices,
         prompt_sha256=spec.prompt_sha256,
@@ -33,7 +33,7 @@ def read_verdict(
     completion: Completion, rule_id: str, result: ChoiceProbabilities | Failure, spec: VerificationSpec
 ) -> Verdict:
     """The verdict on one rule; without one (`verdict` is None) when the verifier failed or its mass is too small."""
-    trimmed = len(render_conversation(completion)) > spec.max_conversation_chars
+    trimmed = render_conversation(completion, spec.max_conversation_chars).trimmed
     if isinstance(result, Failure):
         return Verdict(
             completion_id=completion.completion_id, rule_id=rule_id, verdict=None, trimmed=trimmed, failure=result
@@ -68,10 +68,30 @@ def read_verdict(
     )
 
 
-def render_conversation(completion: Completion) -> str:
-    """The prompt and the completion as labelled turns."""
+def render_conversation(completion: Completion, max_chars: int) -> Trimmed:
+    """The prompt and the completion as turns, each fenced, so that no text can pass for a turn of its own.
+
+    Beyond `max_chars` characters, the longest turns lose their middle.
+    """
     turns = (*completion.prompt, *completion.completion)
-    return "\n\n".join(f"{ROLE_LABELS[turn.role]}: {turn.content}" for turn in turns)
+    limit = _longest_allowed([len(turn.content) for turn in turns], max_chars)
+    contents = [trim_middle(turn.content, limit) for turn in turns]
+    fence = fence_for(content.text for content in contents)
+    shown = (
+        f"{ROLE_LABELS[turn.role]}:\n{fence}\n{content.text}\n{fence}"
+        for turn, content in zip(turns, contents, strict=True)
+    )
+    return Trimmed("\n\n".join(shown), any(content.trimmed for content in contents))
+
+
+def _longest_allowed(lengths: list[int], total: int) -> int:
+    """The cap on each length with which all of them together come to at most `total`."""
+    remaining = total
+    for n_left, length in zip(range(len(lengths), 0, -1), sorted(lengths), strict=True):
+        if length * n_left > remaining:
+            return remaining // n_left
+        remaining -= length
+    return max(lengths, default=0)
 
 
 def completion_id(prompt: Messages, completion: Messages) -> str:

@@ -1,6 +1,7 @@
 """Stage 1, shard by shard: a reasoning chain for each pair."""
 
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -26,9 +27,11 @@ def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
         prompt = load_prompt(config.interpretation.prompt)
         run.add_model("interpretation", open_backend(config.model).identity, prompt.sha256)
     progress.announce("interpretation", expected)
-    n_failed = run_shards(
-        interpret_shard, run, "interpretation", n_shards, config, PAIRS, "pair_id", config.interpretation.n_chains
-    )
+
+    def n_results(pair: dict[str, Any]) -> int:
+        return config.interpretation.n_chains if pair["reasoning"] is None else 1
+
+    n_failed = run_shards(interpret_shard, run, "interpretation", n_shards, config, PAIRS, "pair_id", n_results)
     run.count(chains_failed=n_failed, chains=run.join_parts(INTERPRETATIONS, n_shards))
 
 

@@ -27,8 +27,10 @@ def check_before_extraction(config: ExtractConfig) -> None:
     for path in (config.pairs, config.held_out):
         if path is not None:
             check_file(path)
-    for stage in (config.interpretation, config.mining, config.synthesis, config.verification):
-        load_prompt(stage.prompt)
+    load_prompt(config.interpretation.prompt).check(("prompt", "response_a", "response_b", "preferred"), ("fence",))
+    load_prompt(config.mining.prompt).check(("chain",), ("fence", "max_rules"))
+    load_prompt(config.synthesis.prompt).check(("rules",), ("fence", "max_rules"))
+    load_prompt(config.verification.prompt).check(("conversation",), question=("rule",))
     models = (config.model, config.extractor, config.merger, config.verifier if config.held_out else None)
     for model in {model.model_dump_json(): model for model in models if model}.values():
         _check_model(model)

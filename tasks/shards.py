@@ -8,9 +8,10 @@ big passes through Prefect.
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from prefect import Task, unmapped
 from pydantic import BaseModel
@@ -75,13 +76,13 @@ def run_shards(
     config: BaseModel,
     source: str,
     item_id: str,
-    results_per_record: int = 1,
+    n_results: Callable[[dict[str, Any]], int] = lambda record: 1,
 ) -> int:
     """Runs `task(folder, shard, config)` for every shard, and collects failures and call counts into the run.
 
     `source` is the stage file whose parts go in, `item_id` the field that names their records. A shard that raises is
-    noted in the manifest, with a Failure for each result that is missing; the others go on. Returns the number of
-    failures. Raises RunFailedError when there is nothing else.
+    noted in the manifest, with a Failure for each of the `n_results` of a record; the others go on. Returns the number
+    of failures. Raises RunFailedError when there is nothing else.
     """
     outcomes = _run_all(task, run.folder, n_shards, config, stage)
     n_done = 0
@@ -96,8 +97,7 @@ def run_shards(
                 part.unlink()
         else:
             log.error("%s shard %d failed: %s", stage, shard, outcome, exc_info=outcome)
-            lost = _failures_of_shard(run.folder, source, shard, stage, item_id, outcome)
-            failures += lost * results_per_record
+            failures += _failures_of_shard(run.folder, source, shard, stage, item_id, n_results, outcome)
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
     run.add_failures(failures)
     if failures and not n_done:
@@ -127,8 +127,19 @@ def _run_all(
 
 
 def _failures_of_shard(
-    folder: Path, source: str, shard: int, stage: Stage, item_id: str, error: BaseException
+    folder: Path,
+    source: str,
+    shard: int,
+    stage: Stage,
+    item_id: str,
+    n_results: Callable[[dict[str, Any]], int],
+    error: BaseException,
 ) -> list[Failure]:
-    lines = part_path(folder, source, shard).read_text(encoding="utf-8").splitlines()
     message = f"its shard failed: {type(error).__name__}: {error}"
-    return [Failure(stage=stage, kind="provider", message=message, item_id=json.loads(line)[item_id]) for line in lines]
+    with part_path(folder, source, shard).open(encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    return [
+        Failure(stage=stage, kind="provider", message=message, item_id=record[item_id])
+        for record in records
+        for _ in range(n_results(record))
+    ]

@@ -87,6 +87,19 @@ def one_rule_fails() -> ScriptedBackend:
     return ScriptedBackend(_generate, choose, name="one-rule-fails")
 
 
+def needs_a_second_draw() -> ScriptedBackend:
+    """Nonsense from greedy decoding, an answer from any other."""
+
+    def generate(request: GenerateRequest) -> ModelOutput | Failure | str:
+        return _generate(request) if request.temperature > 0 else "?"
+
+    return ScriptedBackend(generate, _choose, name="needs-a-second-draw")
+
+
+def refusing() -> ScriptedBackend:
+    return ScriptedBackend(lambda _: "I'm sorry, but I can't help with comparing these texts.", name="refusing")
+
+
 def dead() -> ScriptedBackend:
     def generate(request: GenerateRequest) -> Failure:
         return Failure(stage=request.stage, kind="provider", message="connection refused", item_id=request.request_id)

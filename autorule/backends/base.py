@@ -16,6 +16,8 @@ from autorule.config import Sampling
 from autorule.prompting import QUESTION_SEPARATOR
 from autorule.records import Failure, FinishReason, Messages, ModelOutput, Record, Stage, Usage
 
+REPEAT_TEMPERATURE = 0.4
+
 
 def _always_usable(_: ModelOutput) -> bool:
     return True
@@ -32,9 +34,17 @@ class GenerateRequest:
     """Asked for where the server can constrain its answer; the stage parses tolerantly all the same."""
     sample_index: int = 0
     attempt: int = 0
+    """How often it was sent before, for whatever reason. For the record: it changes no answer."""
+    repeats: int = 0
+    """How many answers so far could not be parsed: the next one is drawn anew."""
     prompt_sha256: str = ""
     usable: Callable[[ModelOutput], bool] = field(default=_always_usable, compare=False, repr=False)
     """Whether the stage can parse the answer: a stored answer that it can't is not served again."""
+
+    @property
+    def temperature(self) -> float:
+        """That of the sampling; higher after an answer that can't be parsed, which greedy decoding would repeat."""
+        return max(self.sampling.temperature, REPEAT_TEMPERATURE) if self.repeats else self.sampling.temperature
 
 
 class Question(NamedTuple):
@@ -67,7 +77,7 @@ class ChoiceProbabilities(Record):
 
     probabilities: dict[str, float]
     bounded: tuple[str, ...] = ()
-    """Choices that the engine did not return: their value is the least probability that it did return."""
+    """Choices that the engine did not return: their value is the greatest that they can have."""
     complete: bool = True
     """False where the engine gives probabilities among the choices only, so that there is no mass."""
     usage: Usage = Usage()
@@ -122,6 +132,9 @@ def output_from_text(
     text: str, finish_reason: FinishReason, usage: Usage, model: str, reasoning: str | None = None
 ) -> ModelOutput:
     """A ModelOutput, with the thinking taken from the server's field or else from <think> tags."""
+    # Half a surrogate pair (an emoji cut by the token limit) can't be written to any file.
+    text = text.encode("utf-8", "replace").decode()
+    reasoning = reasoning.encode("utf-8", "replace").decode() if reasoning else None
     if reasoning and reasoning.strip():
         return ModelOutput(
             text=text,
@@ -153,8 +166,8 @@ def probabilities_from_top_logprobs(
 ) -> ChoiceProbabilities | None:
     """The probabilities of the choices from (token, logprob) of the likeliest first tokens.
 
-    A choice that is not among them is bounded by the least of them, never taken as 0. None when none of the choices
-    is there: then nothing is known about their order.
+    A choice that is not among them is bounded by the least of them and by what they leave of 1. None when none of the
+    choices is there: then nothing is known about their order.
     """
     sums = dict.fromkeys(choices, 0.0)
     found = set()
@@ -164,6 +177,7 @@ def probabilities_from_top_logprobs(
             found.add(choice)
     if not found:
         return None
-    floor = min(math.exp(logprob) for _, logprob in top)
+    returned = [math.exp(logprob) for _, logprob in top]
+    floor = min(*returned, max(0.0, 1.0 - sum(returned)))
     bounded = tuple(choice for choice in choices if choice not in found)
     return ChoiceProbabilities(probabilities={**sums, **dict.fromkeys(bounded, floor)}, bounded=bounded, usage=usage)

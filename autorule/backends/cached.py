@@ -49,8 +49,7 @@ class CachedBackend:
             attempts = stored.get(key, [])
             output = _usable_output(group[0], attempts)
             if output is None:
-                attempt = attempts[-1].attempt + 1 if attempts else group[0].attempt
-                to_send.append((key, dataclasses.replace(group[0], attempt=attempt)))
+                to_send.append((key, _next_attempt(group[0], attempts)))
             else:
                 self.counts += CallCounts(cached=len(group))
                 yield from (Answer(request, output) for request in group)
@@ -137,6 +136,13 @@ def _usable_output(request: GenerateRequest, attempts: list[StoredGeneration]) -
         if request.usable(output):
             return output
     return None
+
+
+def _next_attempt(request: GenerateRequest, attempts: list[StoredGeneration]) -> GenerateRequest:
+    """The request as it is sent after the stored attempts, none of which can be served."""
+    attempt = max(request.attempt, attempts[-1].attempt + 1) if attempts else request.attempt
+    unparsed = sum(not stored.failed for stored in attempts)
+    return dataclasses.replace(request, attempt=attempt, repeats=max(request.repeats, unparsed))
 
 
 def _counts_of(result: ModelOutput | ChoiceProbabilities | Failure) -> CallCounts:

@@ -14,23 +14,20 @@ import httpx
 from autorule.backends.base import (
     Answer,
     ChoiceAnswer,
-    ChoiceProbabilities,
     ChoiceRequest,
     GenerateRequest,
     Question,
-    output_from_text,
-    probabilities_from_top_logprobs,
 )
+from autorule.backends.chat_replies import read_choices, read_output
 from autorule.backends.in_flight import InFlight
 from autorule.backends.retrying import FailedExchangeError, post_json
 from autorule.config import ModelConfig
 from autorule.errors import BackendError, ConfigError
 from autorule.prompting import neutralise_special_tokens
-from autorule.records import Failure, FinishReason, Messages, ModelOutput, Usage, content_id
+from autorule.records import Failure, Messages, content_id
 
 log = logging.getLogger(__name__)
 TOP_LOGPROBS = 20
-FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
 CHECK_TIMEOUT_S = 20.0
 
 
@@ -43,14 +40,15 @@ class OpenAICompatibleBackend:
     batch_size = None
 
     def __init__(self, config: ModelConfig) -> None:
-        """Raises ConfigError when the key's environment variable is not set."""
+        """Raises ConfigError when the key's environment variable holds no key."""
         assert config.base_url is not None
         self._config = config
         self.identity = f"openai_compatible:{config.model}" + (f"@{config.revision}" if config.revision else "")
         if config.extra_body:
             self.identity += f"+{content_id(config.extra_body)}"
         self._schema_refused = False
-        self._headers = _headers(config)
+        self._key = _read_key(config)
+        self._headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         self._client = httpx.AsyncClient(
             base_url=config.base_url,
             headers=self._headers,
@@ -73,8 +71,9 @@ class OpenAICompatibleBackend:
         try:
             response = httpx.get(url, headers=self._headers, timeout=CHECK_TIMEOUT_S)
         except httpx.HTTPError as error:
+            reason = self._without_key(str(error))
             raise BackendError(
-                f"can't reach {self._config.base_url}: {error}; start the server or correct --base-url"
+                f"can't reach {self._config.base_url}: {reason}; start the server or correct --base-url"
             ) from error
         if response.status_code in (401, 403):
             raise BackendError(
@@ -103,18 +102,9 @@ class OpenAICompatibleBackend:
             }
         try:
             reply = await self._post_with_schema_fallback(body)
-            return Answer(request, _read_output(reply, self._config.model))
+            return Answer(request, read_output(reply, self._config.model))
         except FailedExchangeError as error:
-            return Answer(
-                request,
-                Failure(
-                    stage=request.stage,
-                    kind=error.kind,
-                    message=str(error),
-                    item_id=request.request_id,
-                    attempts=error.attempts,
-                ),
-            )
+            return Answer(request, self._failure(request, error))
 
     async def _choose_one(self, ask: _Ask) -> ChoiceAnswer:
         request, question = ask
@@ -122,19 +112,22 @@ class OpenAICompatibleBackend:
         body |= {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
         try:
             reply = await self._post(body)
-            return ChoiceAnswer(request, question, _read_choices(reply, request.choices))
+            return ChoiceAnswer(request, question, read_choices(reply, request.choices))
         except FailedExchangeError as error:
-            return ChoiceAnswer(
-                request,
-                question,
-                Failure(
-                    stage=request.stage,
-                    kind=error.kind,
-                    message=str(error),
-                    item_id=request.request_id,
-                    attempts=error.attempts,
-                ),
-            )
+            return ChoiceAnswer(request, question, self._failure(request, error))
+
+    def _failure(self, request: GenerateRequest | ChoiceRequest, error: FailedExchangeError) -> Failure:
+        return Failure(
+            stage=request.stage,
+            kind=error.kind,
+            message=self._without_key(str(error)),
+            item_id=request.request_id,
+            attempts=error.attempts,
+        )
+
+    def _without_key(self, text: str) -> str:
+        """The text as it may be kept and shown: servers quote what they were sent."""
+        return text.replace(self._key, "[key]") if self._key else text
 
     def _body(self, messages: Messages) -> dict[str, Any]:
         content = [{"role": m.role, "content": neutralise_special_tokens(m.content)} for m in messages]
@@ -167,13 +160,16 @@ class OpenAICompatibleBackend:
         )
 
 
-def _headers(config: ModelConfig) -> dict[str, str]:
+def _read_key(config: ModelConfig) -> str:
+    """The key, from the environment; empty when the config names no variable for one."""
     if config.api_key_env is None:
-        return {}
-    key = os.environ.get(config.api_key_env)
+        return ""
+    key = os.environ.get(config.api_key_env, "").strip()
     if not key:
         raise ConfigError(f"environment variable {config.api_key_env} (api_key_env) is not set: export it with the key")
-    return {"Authorization": f"Bearer {key}"}
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(f"environment variable {config.api_key_env} holds characters that no key can have")
+    return key
 
 
 def _served_models(response: httpx.Response) -> list[str]:
@@ -187,11 +183,11 @@ def _sampling_fields(request: GenerateRequest) -> dict[str, Any]:
     sampling = request.sampling
     fields: dict[str, Any] = {
         "max_tokens": sampling.max_tokens,
-        "temperature": sampling.temperature,
+        "temperature": request.temperature,
         "top_p": sampling.top_p,
     }
-    if sampling.temperature > 0:
-        seed = content_id("seed", sampling.seed, request.sample_index, request.attempt)
+    if request.temperature > 0:
+        seed = content_id("seed", sampling.seed, request.sample_index, request.repeats)
         fields["seed"] = int(seed[:7], 16)
     if sampling.stop:
         fields["stop"] = list(sampling.stop)
@@ -200,50 +196,3 @@ def _sampling_fields(request: GenerateRequest) -> dict[str, Any]:
     if sampling.repetition_penalty != 1:
         fields["repetition_penalty"] = sampling.repetition_penalty
     return fields
-
-
-def _read_output(reply: dict[str, Any], model: str) -> ModelOutput:
-    choice = _first_choice(reply)
-    message = choice.get("message") or {}
-    if message.get("refusal"):
-        return ModelOutput(
-            text=str(message["refusal"]), finish_reason="content_filter", usage=_usage(reply), model=model
-        )
-    reasoning = message.get("reasoning") or message.get("reasoning_content")
-    finish_reason = FINISH_REASONS.get(str(choice.get("finish_reason")), "unknown")
-    return output_from_text(
-        str(message.get("content") or ""),
-        finish_reason,
-        _usage(reply),
-        model,
-        reasoning if isinstance(reasoning, str) else None,
-    )
-
-
-def _read_choices(reply: dict[str, Any], choices: Sequence[str]) -> ChoiceProbabilities:
-    content = (_first_choice(reply).get("logprobs") or {}).get("content")
-    if not content or not content[0].get("top_logprobs"):
-        raise FailedExchangeError(
-            "provider",
-            "the reply holds no logprobs; the verifier needs a server that returns top_logprobs",
-            transient=False,
-        )
-    top = [(str(entry["token"]), float(entry["logprob"])) for entry in content[0]["top_logprobs"]]
-    probabilities = probabilities_from_top_logprobs(top, choices, _usage(reply))
-    if probabilities is None:
-        likeliest = ", ".join(repr(token) for token, _ in top[:5])
-        message = f"none of {', '.join(choices)} is among the {len(top)} likeliest first tokens: {likeliest} ..."
-        raise FailedExchangeError("parse", message, transient=False)
-    return probabilities
-
-
-def _first_choice(reply: dict[str, Any]) -> dict[str, Any]:
-    choices = reply.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise FailedExchangeError("provider", f"the reply holds no choices: {reply!r:.300}", transient=False)
-    return choices[0]
-
-
-def _usage(reply: dict[str, Any]) -> Usage:
-    usage = reply.get("usage") or {}
-    return Usage(prompt_tokens=usage.get("prompt_tokens") or 0, completion_tokens=usage.get("completion_tokens") or 0)

@@ -19,13 +19,15 @@ def row_sampler(sampling: Sampling, requests: list[GenerateRequest]) -> Any:
     """A logits processor for greedy `generate` that draws row i by the seed of request i."""
     import torch
 
+    temperatures = torch.tensor([[request.temperature] for request in requests])
     generators = [torch.Generator().manual_seed(_row_seed(sampling, request)) for request in requests]
 
     def processor(_: "torch.Tensor", logits: "torch.Tensor") -> "torch.Tensor":
-        kept = _nucleus(logits.float() / sampling.temperature, sampling.top_p)
+        kept = _nucleus(logits.float() / temperatures.to(logits.device).clamp(min=1e-6), sampling.top_p)
         noise = torch.stack([torch.rand(logits.shape[-1], generator=g) for g in generators]).to(logits.device)
         gumbel = -torch.log(-torch.log(noise.clamp(min=1e-20, max=1 - 1e-7)))
-        return kept + gumbel
+        drawn = (temperatures > 0).to(logits.device)
+        return torch.where(drawn, kept + gumbel, logits.float())
 
     return processor
 
@@ -42,4 +44,4 @@ def _nucleus(logits: "torch.Tensor", top_p: float) -> "torch.Tensor":
 
 def _row_seed(sampling: Sampling, request: GenerateRequest) -> int:
     shown = [(message.role, message.content) for message in request.messages]
-    return int(content_id("row", sampling.seed, shown, request.sample_index, request.attempt)[:15], 16)
+    return int(content_id("row", sampling.seed, shown, request.sample_index, request.repeats)[:15], 16)

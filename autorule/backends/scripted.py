@@ -120,7 +120,7 @@ def _from_list(answers: Sequence[ModelOutput | Failure | str]) -> Script:
 
 def _from_file(path: Path) -> ScriptedBackend:
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
     except (OSError, ValueError) as error:
         raise ConfigError(f"scripted model {str(path)!r}: {error}") from error
 

@@ -6,6 +6,7 @@ cache among all questions.
 """
 
 import copy
+import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -111,7 +112,7 @@ class TransformersLocalBackend:
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for _, p in batch], device=self._device)
         bad_words = [loaded.tokens.encode_data(word) for word in sampling.bad_words]
         processors = []
-        if sampling.temperature > 0:
+        if any(request.temperature > 0 for request, _ in batch):
             processors.append(row_sampler(sampling, [request for request, _ in batch]))
         with torch.inference_mode():
             sequences = loaded.model.generate(
@@ -209,8 +210,22 @@ def _model_identity(config: ModelConfig) -> str:
     folder = Path(config.model)
     if not folder.is_dir():
         return config.model + (f"@{config.revision}" if config.revision else "")
-    state = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(folder.iterdir())]
+    state = [[file.name, file.stat().st_size, _sample_of(file)] for file in sorted(folder.iterdir()) if file.is_file()]
     return f"{folder.name}@{content_id(state)}"
+
+
+def _sample_of(file: Path) -> str:
+    """A hash of the file: of all of it when it is small, else of 256 pieces all over it (training moves them all)."""
+    size, piece, n_pieces = file.stat().st_size, 16_384, 256
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        if size <= piece * n_pieces:
+            digest.update(stream.read())
+        else:
+            for index in range(n_pieces):
+                stream.seek((size - piece) * index // (n_pieces - 1))
+                digest.update(stream.read(piece))
+    return digest.hexdigest()
 
 
 def _load_model(config: ModelConfig, device: str, dtype: Any) -> _Loaded:

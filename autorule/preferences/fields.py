@@ -10,6 +10,7 @@ from typing import Any
 from autorule.errors import ConfigError, InputError
 from autorule.preferences.messages import (
     FieldError,
+    as_id,
     as_messages,
     common_prefix,
     is_empty,
@@ -66,8 +67,7 @@ class FieldMap:
             )
 
     def read_pair(self, row: Row) -> PreferencePair | RejectedRow:
-        source_id = self._get(row, "id")
-        source_id = None if source_id is None else str(source_id)
+        source_id = as_id(self._get(row, "id"))
         reasons: list[RejectionReason] = []
         pair = None
         try:

@@ -44,6 +44,11 @@ def as_messages(value: Any, column: str, role: Role) -> Messages:
     return tuple(_message(item, column, index) for index, item in enumerate(value))
 
 
+def as_id(value: Any) -> str | None:
+    """A row's own id as text that can be written; None when it has none."""
+    return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
+
+
 def is_empty(messages: Messages) -> bool:
     return not any(message.content.strip() for message in messages)
 
@@ -70,7 +75,7 @@ def _json_messages(text: str) -> Any:
 def _message(item: Any, column: str, index: int) -> Message:
     if not isinstance(item, dict) or "role" not in item or "content" not in item:
         raise FieldError("wrong_type", f"{column}[{index}] is {_kind(item)}, expected {{role, content}}")
-    role = {"human": "user", "gpt": "assistant"}.get(item["role"], item["role"])
+    role = {"human": "user", "gpt": "assistant"}.get(str(item["role"]), str(item["role"]))
     if role not in get_args(Role):
         raise FieldError(
             "unknown_role", f"{column}[{index}] has role {item['role']!r}, expected one of {get_args(Role)}"

@@ -77,7 +77,7 @@ def _read_jsonl(path: Path) -> Iterator[Row | BadRow]:
                 values = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except UnicodeDecodeError as error:
                 yield BadRow(number, RejectionReason(code="not_utf8", message=f"not UTF-8 text: {error}"))
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 yield BadRow(number, RejectionReason(code="not_json", message=f"not valid JSON: {error}"))
             else:
                 yield _object_row(number, values)
@@ -98,7 +98,7 @@ def _read_json(path: Path) -> Iterator[Row | BadRow]:
 
 def _read_csv(path: Path) -> Iterator[Row | BadRow]:
     csv.field_size_limit(2**31 - 1)
-    with io.TextIOWrapper(_open_binary(path), encoding="utf-8-sig", newline="") as file:
+    with io.TextIOWrapper(_open_binary(path), encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.DictReader(file)
         for number, values in enumerate(reader, start=1):
             extra = values.pop(None, None)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from autorule.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
-from tests.integration.scripted_server import Hang, ScriptedServer, completion, cut_off, helpful, shown
+from tests.integration.scripted_server import Hang, ScriptedServer, completion, cut_off, helpful, shown, wait_until
 from tests.scripts import digest
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +129,29 @@ def test_extract_against_a_server_that_misbehaves(tmp_path):
     assert manifest["funnel"]["chains"] == 48
     sources = {json.loads(line)["chain_source"] for line in (tmp_path / "r/01_interpretations.jsonl").open()}
     assert sources == {"field", "think_tags"}
+
+
+def test_ctrl_c_stops_at_once_and_says_how_to_go_on(tmp_path):
+    with ScriptedServer() as server:
+        server.hold_after("interpretation", 2)
+        command = [
+            sys.executable,
+            "-m",
+            "autorule",
+            "extract",
+            "examples/sample_pairs.jsonl",
+            "--base-url",
+            server.base_url,
+        ]
+        command += ["--model", "m", "--out", str(tmp_path), "--cache", str(tmp_path / "c.sqlite"), "--no-prefect"]
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: server.held > 0, "requests are in flight")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "run the same command again" in errors
+    (manifest,) = tmp_path.glob("*/manifest.json")
+    assert json.loads(manifest.read_text())["status"] == "failed"
 
 
 def test_doctor_tells_what_is_there():

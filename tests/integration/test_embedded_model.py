@@ -42,12 +42,12 @@ def test_an_answer_does_not_depend_on_its_neighbours(backend, temperature):
     assert together == {k: v for r in requests for k, v in texts(backend, [r]).items()}
 
 
-def test_seed_sample_and_attempt_change_a_sampled_answer(backend):
+def test_seed_sample_and_repeat_change_a_sampled_answer(backend):
     base = request("Tell me a story.", temperature=1.0)
     others = [
         dataclasses.replace(base, request_id="seed", sampling=base.sampling.model_copy(update={"seed": 1})),
         dataclasses.replace(base, request_id="sample", sample_index=1),
-        dataclasses.replace(base, request_id="attempt", attempt=1),
+        dataclasses.replace(base, request_id="repeat", repeats=1),
     ]
     assert len(set(texts(backend, [base, *others]).values())) == 4
 

@@ -12,7 +12,7 @@ from autorule.flows.score_completions import score_completions
 from autorule.manifest import RunManifest
 from autorule.records import CandidateRule, Failure, Interpretation, PreferencePair, RewardRecord, Verdict
 from autorule.rule_sets import load_rule_set, prompt_hash
-from autorule.run_folder import read_records
+from autorule.run_folder import Run, read_records
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAIRS, HELD_OUT = EXAMPLES / "sample_pairs.jsonl", EXAMPLES / "held_out_pairs.jsonl"
@@ -198,10 +198,88 @@ def test_what_can_not_work_is_said_before_anything_is_made(tmp_path, settings, e
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_run_id_is_used_once(tmp_path):
-    extract(tmp_path, run_id="mine")
-    with pytest.raises(ConfigError, match="mine exists"):
+def test_a_run_id_may_be_used_again_until_its_run_has_completed(tmp_path):
+    with pytest.raises(RunFailedError):
+        extract(tmp_path, run_id="mine", script="dead")
+    manifest, folder = extract(tmp_path, run_id="mine")
+    assert (manifest.status, lines(folder / "failures.jsonl")) == ("completed", [])
+    before = sorted(path.name for path in folder.iterdir())
+    with pytest.raises(ConfigError, match="mine holds a completed run"):
         extract(tmp_path, run_id="mine")
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_run_that_goes_on_is_left_alone(tmp_path):
+    config = extraction(tmp_path, run_id="mine")
+    with Run.start("extract-rules", config, {"pairs": PAIRS}), pytest.raises(ConfigError, match="in use by a run"):
+        Run.start("extract-rules", config, {"pairs": PAIRS})
+
+
+def test_the_seed_of_the_run_is_that_of_the_sampling_and_stages_keep_their_defaults(tmp_path):
+    config = extraction(
+        tmp_path, seed=5, interpretation={"sampling": {"max_tokens": 9}}, mining={"sampling": {"seed": 1}}
+    )
+    assert config.interpretation.sampling.model_dump(exclude={"stop", "bad_words"}) == {
+        "max_tokens": 9, "temperature": 0.6, "top_p": 0.95, "repetition_penalty": 1.0, "seed": 5,
+    }  # fmt: skip
+    assert (config.mining.sampling.seed, config.synthesis.sampling.seed) == (1, 5)
+
+
+def test_an_answer_that_can_not_be_read_is_drawn_anew(tmp_path):
+    """The default decoding of mining is greedy: the same request would get the same answer."""
+    config = extraction(tmp_path, script="needs_a_second_draw", cache={"enabled": False})
+    assert extract_rules.fn(config).funnel.mining_failed == 0
+
+
+def test_refusals_are_no_chains(tmp_path):
+    with pytest.raises(RunFailedError, match="refused: the model declined"):
+        extract(tmp_path, script="refusing")
+
+
+def test_what_people_write_survives_a_broken_shard(tmp_path, monkeypatch):
+    from autorule.tasks import mining
+
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    rows = [json.loads(line) for line in PAIRS.read_text(encoding="utf-8").splitlines()[:4]]
+    path = tmp_path / "p.jsonl"
+    path.write_text(
+        "".join(json.dumps({**r, "reasoning": "It has\u2028a line.\u0085"}) + "\n" for r in rows[:2])
+        + json.dumps(rows[2])
+        + "\n"
+    )
+    build = mining.build_request
+    monkeypatch.setattr(mining, "build_request", lambda i, *a: broken() if i.row == 1 else build(i, *a))
+    with pytest.raises(RunFailedError, match="mining shard 0: a bug"):
+        extract(tmp_path, pairs=path, shard_size=2)
+    assert only_run(tmp_path)[0].funnel.imbalances() == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "text", "words"),
+    [
+        ("verification", "@user\n{conversation} {rule}", "no value for placeholder {rule}"),
+        ("verification", "@user\n{conversation}", "no @question section"),
+        ("mining", "@user\n{chian}", "{chian}"),
+        ("interpretation", "@user\n{prompt} {response_a} {response_b}", "nothing shows preferred"),
+    ],
+)
+def test_a_prompt_that_can_not_work_is_found_before_the_first_call(tmp_path, stage, text, words):
+    path = tmp_path / "own.txt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(AutoruleError, match=words):
+        extract(tmp_path, **{stage: {"prompt": str(path)}})
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_mapped_column_that_is_not_there_is_never_replaced_by_another(tmp_path):
+    _, extracted = extract(tmp_path)
+    path = tmp_path / "c.jsonl"
+    path.write_text(json.dumps({"prompt": "p", "completion": "OLD", "answer": "NEW"}))
+    config = scoring(tmp_path, path, extracted / "03_rule_set.json", columns={"completion": "anwser"})
+    with pytest.raises(InputError, match="no column 'anwser'"):
+        score_completions.fn(config)
 
 
 def scoring(tmp_path, completions, rules, **settings):

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from autorule.asking import ask
 from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
@@ -171,15 +171,15 @@ def test_what_is_sent():
     assert "seed" not in begun, "greedy decoding needs none"
 
 
-def test_each_attempt_and_sample_has_a_seed_of_its_own():
+def test_each_repeat_and_sample_has_a_seed_of_its_own():
     sampling = Sampling(temperature=1)
     with ScriptedServer(lambda _: completion("a")) as server:
         model = backend(server)
-        for fields in ({}, {"attempt": 1}, {"sample_index": 1}, {}):
+        for fields in ({}, {"repeats": 1}, {"sample_index": 1}, {"attempt": 1}):
             one(model, request(sampling=sampling, **fields))
     seeds = [body["seed"] for body in server.log]
     assert len(set(seeds)) == 3
-    assert seeds[0] == seeds[3]
+    assert seeds[0] == seeds[3], "that a server was away changes no answer"
 
 
 def test_a_server_that_refuses_schemas_is_asked_without_them_from_then_on():
@@ -218,6 +218,41 @@ def test_verdicts_that_can_not_be_read_are_failures(reply, kind, words):
     assert words in answer.result.message
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"choices": [{"message": "hi"}]},
+        {"choices": [{"message": {"content": "a"}}], "usage": 7},
+        {"choices": [{"logprobs": {"content": [{"top_logprobs": [{"token": "Yes", "logprob": None}]}]}}]},
+    ],
+)
+def test_a_malformed_reply_costs_only_its_own_request(reply):
+    def answer(body):
+        return reply if "bad" in shown(body) else logprobs(("Yes", -0.1), ("No", -3))
+
+    with ScriptedServer(answer) as server:
+        model = backend(server)
+        kinds = {
+            a.question.text: getattr(a.result, "kind", "scored") for a in model.score_choices([choose("bad", "b", "c")])
+        }
+        assert kinds == {"bad": "provider", "b": "scored", "c": "scored"}
+        texts = {
+            a.request.request_id: isinstance(a.result, Failure) for a in model.generate([request("bad"), request("b")])
+        }
+        assert not texts["b"]
+
+
+def test_half_an_emoji_can_be_kept(tmp_path):
+    with ScriptedServer(lambda _: _surrogate()) as server:
+        result = one(backend(server))
+    assert result.text == "cut ?"
+    assert result.model_dump_json()
+
+
+def _surrogate():
+    return Response('{"choices": [{"message": {"content": "cut \\ud83d"}}]}', media_type="application/json")
+
+
 def test_check_names_what_is_wrong(monkeypatch):
     with ScriptedServer(models=("other",)) as server:
         with pytest.raises(BackendError, match="does not serve 'm'; it serves other"):
@@ -233,6 +268,14 @@ def test_the_key_comes_from_the_environment_and_only_goes_into_the_header(monkey
         one(model)
         assert server.headers[0]["authorization"] == "Bearer sk-secret"
         assert "sk-secret" not in model.identity
+        server.answer = lambda _: JSONResponse({"you sent": server.headers[-1]["authorization"]}, 400)
+        assert "sk-secret" not in one(model).message
+        monkeypatch.setenv("MY_KEY", " sk-secret\n")
+        one(backend(server, api_key_env="MY_KEY"))
+        assert server.headers[-1]["authorization"] == "Bearer sk-secret"
+        monkeypatch.setenv("MY_KEY", "sk-sécret")
+        with pytest.raises(ConfigError, match="MY_KEY"):
+            backend(server, api_key_env="MY_KEY")
         monkeypatch.delenv("MY_KEY")
         with pytest.raises(ConfigError, match="MY_KEY"):
             backend(server, api_key_env="MY_KEY")

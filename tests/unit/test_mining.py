@@ -61,8 +61,21 @@ def test_mining_an_answer_that_is_not_there_is_an_error_not_a_fallback():
         ("- The response should be short.\n", ONE),
         ("1. The response should be short.\n2) It should rhyme.", [*ONE, "It should rhyme."]),
         ('{"rules": []}', []),
+        ("- The response should return [] for no input.", ["The response should return [] for no input."]),
+        ('{"rules": ["The response should be short."]} Else I would have said {"rules": []} or [].', ONE),
     ],
-    ids=["clean", "fenced", "text around", "thinking", "echoed example", "bullets", "numbers", "explicitly none"],
+    ids=[
+        "clean",
+        "fenced",
+        "text around",
+        "thinking",
+        "echoed example",
+        "bullets",
+        "numbers",
+        "explicitly none",
+        "brackets in a rule",
+        "none mentioned later",
+    ],
 )
 def test_answers_that_can_be_read(answer, rules):
     assert parse(answer) == rules
@@ -70,8 +83,26 @@ def test_answers_that_can_be_read(answer, rules):
 
 @pytest.mark.parametrize(
     "answer",
-    ["", "  ", "I could not find any.", '{"rules": ["The response should', '{"rules": [1, 2]}', '{"verdict": "A"}'],
-    ids=["empty", "blank", "prose", "truncated", "not texts", "another object"],
+    [
+        "[]",
+        '{"rules": ["It should return [] for',
+        "",
+        "  ",
+        "I could not find any.",
+        '{"rules": ["The response should',
+        '{"rules": [1, 2]}',
+        '{"verdict": "A"}',
+    ],
+    ids=[
+        "bare brackets",
+        "truncated with brackets",
+        "empty",
+        "blank",
+        "prose",
+        "truncated",
+        "not texts",
+        "another object",
+    ],
 )
 def test_answers_that_can_not_be_read(answer):
     with pytest.raises(ParseError):
@@ -140,6 +171,9 @@ def test_lint_codes(text, code):
         "The response should answer a question with a number, e.g. 12.5 kg.",
         "The response should keep the first answer short.",
         "The response should give one reason.",
+        "The response should answer 2 questions at most.",
+        "The response should use tools, e.g. Python, where they help.",
+        "回答应当首先直接给出结论，然后说明理由。",
         "The response should model good manners.",
     ],
 )
@@ -163,6 +197,19 @@ def test_candidates_are_distinct_capped_and_kept_with_their_lint():
         ("It should end soon.", ("over_max_rules",)),
     ]
     assert all(c.pair_id == CHAIN.pair_id for c in candidates)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ('"It should be short."', "It should be short."),
+        ("**It should be short**", "It should be short."),
+        ('It should end with "done"', 'It should end with "done".'),
+        ("3. It should be short", "It should be short."),
+    ],
+)
+def test_marks_around_a_rule_go_and_those_in_it_stay(text, cleaned):
+    assert clean_rule(text) == cleaned
 
 
 @given(st.text(max_size=80))

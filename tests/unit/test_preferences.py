@@ -95,7 +95,6 @@ def test_a_csv_row_with_too_many_fields_is_set_aside(tmp_path):
         ("a.json", b"{not json", "not valid JSON"),
         ("a.parquet", b"not parquet", "no readable Parquet"),
         ("a.jsonl.gz", b"not gzip", "can't be read"),
-        ("a.csv", b"prompt,chosen\n\xff,\n", "can't be read"),
         ("a.jsonl", b'{"question": 1}\n', "has neither chosen/rejected nor"),
     ],
 )
@@ -106,6 +105,23 @@ def test_an_unusable_file_is_one_clear_error(tmp_path, name, content, message):
     with pytest.raises(InputError, match=message) as caught:
         read(path)
     assert name in str(caught.value)
+
+
+def test_a_csv_cell_that_is_not_utf8_costs_only_its_row(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"prompt,chosen,rejected\np,c,r\np,caf\xe9,r\n")
+    good, bad = read(path)
+    assert isinstance(good, PreferencePair)
+    assert codes(bad) == ["not_unicode"]
+
+
+def test_a_number_beyond_all_measure_and_an_id_that_is_no_unicode_cost_nothing_else(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": ' + "9" * 5000 + "}\n" + json.dumps({**GOOD, "id": "\ud83d"}) + "\n", encoding="utf-8")
+    bad, good = read(path)
+    assert codes(bad) == ["not_json"]
+    assert good.source_id == "\\ud83d"
+    assert good.model_dump_json()
 
 
 def test_winner_columns_give_the_label_and_the_order_shown(tmp_path):
@@ -189,6 +205,7 @@ def test_hh_transcripts_become_turns(tmp_path):
         (None, "wrong_type"),
         ([{"role": "user"}], "wrong_type"),
         ([{"role": "wizard", "content": "x"}], "unknown_role"),
+        ([{"role": ["assistant"], "content": "x"}], "unknown_role"),
         ([{"role": "assistant", "content": [{"type": "image"}]}], "not_text"),
         ("\ud800", "not_unicode"),
         ([], "empty_chosen"),

@@ -122,6 +122,11 @@ def test_messages_render_as_bare_text_or_as_turns():
         "<think>",
         "</think>",
         "<bos>",
+        "[SYSTEM_PROMPT]",
+        "[TOOL_RESULTS]",
+        "[|endofturn|]",
+        "<end_of_utterance>",
+        "<sop>",
     ],
 )
 def test_chat_markers_are_broken_up_for_servers_that_only_take_text(marker):
