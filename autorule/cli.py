@@ -57,6 +57,9 @@ Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="show 
 def extract(
     pairs: Annotated[Path, typer.Argument(help="preference pairs: .jsonl, .json, .csv or .parquet")],
     limit: Annotated[int | None, typer.Option(help="pairs drawn by seed; all if left out")] = None,
+    draw: Annotated[
+        str | None, typer.Option(help="random, stratified, diverse or contrastive (default: random)")
+    ] = None,
     held_out: Annotated[Path | None, typer.Option(help="pairs to score with the finished rule set")] = None,
     seed: Annotated[
         int | None, typer.Option(help="of the draw, the order of responses and the sampling (default: 0)")
@@ -81,6 +84,7 @@ def extract(
         **run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
         "pairs": pairs,
         "limit": limit,
+        "draw": draw,
         "held_out": held_out,
         "seed": seed,
         "winner_values": mapping(winner_values, "--winner-values"),

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from autorule.errors import ConfigError
+from autorule.preferences.sampling import Strategy
 
 EMBEDDED = "embedded"
 """Name of the small model that comes from a package and shows the machinery without any download."""
@@ -93,7 +94,8 @@ class CacheConfig(Config):
 
 class InterpretationConfig(Config):
     prompt: str = "interpretation"
-    n_chains: int = Field(1, ge=1, le=64, description="chains per pair")
+    n_chains: int = Field(1, ge=1, le=64, description="chains per pair and order")
+    both_orders: bool = Field(False, description="ask twice, each response once as A")
     max_response_chars: int = Field(24_000, ge=200, description="of each response; the middle of the rest is left out")
     sampling: InterpretationSampling = InterpretationSampling()
 
@@ -160,6 +162,7 @@ class ExtractConfig(RunConfig):
     pairs: Path
     winner_values: dict[str, str] = Field({}, description="a, b and tie -> the value in the winner column")
     limit: int | None = Field(None, ge=1, description="pairs drawn by seed; all valid ones when left out")
+    draw: Strategy = Field("random", description="how `limit` pairs are drawn; stratified goes by the column `stratum`")
     held_out: Path | None = Field(None, description="pairs to score with the finished rule set")
     seed: int = 0
     extractor: ModelConfig | None = Field(None, description="model for mining; `model` when left out")
@@ -171,6 +174,14 @@ class ExtractConfig(RunConfig):
     verification: VerificationConfig = VerificationConfig()
     reward: RewardConfig = RewardConfig()
     shard_size: int = Field(64, ge=1, description="pairs in one task")
+
+    @model_validator(mode="after")
+    def _strata_have_a_column(self) -> Self:
+        if self.draw == "stratified" and "stratum" not in self.columns:
+            raise ValueError("draw stratified needs the column to go by: columns.stratum, or --columns stratum=NAME")
+        if self.draw != "random" and self.limit is None:
+            raise ValueError(f"draw {self.draw} needs a limit: how many pairs to draw")
+        return self
 
     @model_validator(mode="before")
     @classmethod

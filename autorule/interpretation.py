@@ -8,7 +8,7 @@ from autorule.answer_text import is_refusal
 from autorule.backends.base import GenerateRequest
 from autorule.config import InterpretationConfig
 from autorule.errors import ParseError
-from autorule.preferences.reading import draw
+from autorule.preferences.sampling import draw
 from autorule.prompting import Prompt, fence_for, render_messages, trim_middle
 from autorule.records import Interpretation, Messages, ModelOutput, Order, PreferencePair, content_id
 
@@ -20,6 +20,13 @@ def shown_order(pair: PreferencePair, seed: int) -> Order:
     lesser_first = draw(seed, "order", pair.pair_id) % 2 == 0
     chosen_is_lesser = _sort_key(pair.chosen) < _sort_key(pair.rejected)
     return "chosen_first" if lesser_first == chosen_is_lesser else "rejected_first"
+
+
+def orders_to_ask(pair: PreferencePair, seed: int, both_orders: bool) -> tuple[Order, ...]:
+    """The drawn order, and the other one after it when both are asked for."""
+    first = shown_order(pair, seed)
+    other: Order = "rejected_first" if first == "chosen_first" else "chosen_first"
+    return (first, other) if both_orders else (first,)
 
 
 def build_request(

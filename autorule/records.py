@@ -50,6 +50,8 @@ class PreferencePair(Record):
     """A reasoning chain that came with the pair; such a pair skips the interpretation stage."""
     explanation: str | None = None
     """The judge's final text that came with the chain."""
+    stratum: str | None = None
+    """The value of the column by which a stratified draw goes."""
     given_order: Order | None = None
     """The order in which the pair was shown to whoever wrote `reasoning`, where the columns tell."""
 

@@ -4,7 +4,7 @@ No n × n matrix is ever held, only a few rows of it; time still grows with the 
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from autorule.errors import MissingExtraError
 
@@ -20,23 +20,31 @@ class SimilarPair(NamedTuple):
     """Cosine, 0 to 1."""
 
 
-def similar_pairs(texts: list[str], threshold: float) -> Iterator[SimilarPair]:
-    """Every pair of texts whose cosine is at least `threshold`. Raises MissingExtraError without scikit-learn."""
-    if len(texts) < 2:
-        return
+def text_vectors(texts: list[str]) -> Any:
+    """Unit vectors of the texts as rows of a sparse matrix; None when no text has a word.
+
+    Raises MissingExtraError without scikit-learn.
+    """
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.pipeline import make_union
     except ImportError as error:
-        raise MissingExtraError("scikit-learn", "data", "folding similar rules") from error
+        raise MissingExtraError("scikit-learn", "data", "comparing texts") from error
     from sklearn.preprocessing import normalize
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
     try:
-        vectors = normalize(make_union(words, characters).fit_transform(texts)).tocsr()
+        return normalize(make_union(words, characters).fit_transform(texts)).tocsr()
     except ValueError:
-        return  # no text has a single word
+        return None
+
+
+def similar_pairs(texts: list[str], threshold: float) -> Iterator[SimilarPair]:
+    """Every pair of texts whose cosine is at least `threshold`. Raises MissingExtraError without scikit-learn."""
+    vectors = text_vectors(texts)
+    if vectors is None:
+        return
     # Rules share words ("The response should"), so that a block is nearly dense: its height falls as the texts grow.
     height = max(16, PRODUCTS_PER_BLOCK // len(texts))
     for start in range(0, len(texts), height):

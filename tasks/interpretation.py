@@ -11,9 +11,9 @@ from autorule.asking import ask
 from autorule.backends import open_backend, open_cached
 from autorule.backends.base import GenerateRequest
 from autorule.config import ExtractConfig
-from autorule.interpretation import build_request, given_interpretation, parse_interpretation, shown_order
+from autorule.interpretation import build_request, given_interpretation, orders_to_ask, parse_interpretation
 from autorule.prompting import load_prompt
-from autorule.records import CallCounts, Failure, Interpretation, ModelOutput, PreferencePair
+from autorule.records import CallCounts, Failure, Interpretation, ModelOutput, Order, PreferencePair
 from autorule.run_folder import INTERPRETATIONS, PAIRS, Run, part_path, read_records
 from autorule.tasks.shards import ShardReport, run_shards, write_shard
 
@@ -21,7 +21,8 @@ from autorule.tasks.shards import ShardReport, run_shards, write_shard
 def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
     """Stage 1 of all shards: pairs with a chain of their own keep it, the others are asked for `n_chains`."""
     given = sum(pair.reasoning is not None for pair in read_records(run.folder / PAIRS, PreferencePair))
-    expected = given + (run.manifest.funnel.pairs_drawn - given) * config.interpretation.n_chains
+    per_pair = config.interpretation.n_chains * (2 if config.interpretation.both_orders else 1)
+    expected = given + (run.manifest.funnel.pairs_drawn - given) * per_pair
     run.count(chains_given=given, chains_expected=expected)
     if given < expected:
         prompt = load_prompt(config.interpretation.prompt)
@@ -29,7 +30,7 @@ def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
     progress.announce("interpretation", expected)
 
     def n_results(pair: dict[str, Any]) -> int:
-        return config.interpretation.n_chains if pair["reasoning"] is None else 1
+        return per_pair if pair["reasoning"] is None else 1
 
     n_failed = run_shards(interpret_shard, run, "interpretation", n_shards, config, PAIRS, "pair_id", n_results)
     run.count(chains_failed=n_failed, chains=run.join_parts(INTERPRETATIONS, n_shards))
@@ -39,26 +40,26 @@ def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
 def interpret_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
     """The interpretations of one shard of pairs, in the order of the pairs."""
     pairs = list(read_records(part_path(folder, PAIRS, shard), PreferencePair))
-    interpretations = {i: [given_interpretation(pair)] for i, pair in enumerate(pairs) if pair.reasoning is not None}
+    interpretations = {(i, 0): given_interpretation(pair) for i, pair in enumerate(pairs) if pair.reasoning is not None}
     progress.advance("interpretation", len(interpretations))
     failures: list[Failure] = []
     calls = CallCounts()
     if len(interpretations) < len(pairs):
         prompt = load_prompt(config.interpretation.prompt)
-        positions: dict[str, int] = {}
+        asked: dict[str, tuple[tuple[int, int], Order]] = {}
         requests = []
         for index, pair in enumerate(pairs):
             if pair.reasoning is not None:
                 continue
-            order = shown_order(pair, config.seed)
-            for sample_index in range(config.interpretation.n_chains):
-                request = build_request(pair, prompt, config.interpretation, order, sample_index)
-                positions[request.request_id] = index
-                requests.append(request)
+            for order in orders_to_ask(pair, config.seed, config.interpretation.both_orders):
+                for sample_index in range(config.interpretation.n_chains):
+                    request = build_request(pair, prompt, config.interpretation, order, sample_index)
+                    asked[request.request_id] = ((index, len(requests)), order)
+                    requests.append(request)
 
         def parse(request: GenerateRequest, output: ModelOutput) -> Interpretation:
-            pair = pairs[positions[request.request_id]]
-            return parse_interpretation(pair, request, output, config.interpretation, shown_order(pair, config.seed))
+            (index, _), order = asked[request.request_id]
+            return parse_interpretation(pairs[index], request, output, config.interpretation, order)
 
         backend = open_cached(config.model, config.cache)
         for request, result in ask(backend, requests, parse):
@@ -66,11 +67,7 @@ def interpret_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardRep
             if isinstance(result, Failure):
                 failures.append(result)
             else:
-                interpretations.setdefault(positions[request.request_id], []).append(result)
+                interpretations[asked[request.request_id][0]] = result
         calls = backend.counts
-    results = [
-        chain
-        for index in sorted(interpretations)
-        for chain in sorted(interpretations[index], key=lambda c: c.sample_index)
-    ]
+    results = [interpretations[position] for position in sorted(interpretations)]
     return write_shard(folder, shard, len(results), {INTERPRETATIONS: results}, failures, calls)

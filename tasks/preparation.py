@@ -9,7 +9,8 @@ from autorule.config import ExtractConfig, ModelConfig, ScoreConfig
 from autorule.errors import InputError
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.readers import check_file
-from autorule.preferences.reading import read_pairs, sample_pairs
+from autorule.preferences.reading import read_pairs
+from autorule.preferences.sampling import sample_pairs
 from autorule.prompting import load_prompt
 from autorule.records import Completion, PreferencePair, RejectedRow, RejectionReason, content_id
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash
@@ -57,7 +58,11 @@ def draw_pairs(run: Run, config: ExtractConfig) -> int:
     Raises InputError when the file is unreadable or holds no usable pair.
     """
     rows = _Rows(read_pairs(config.pairs, FieldMap(config.columns, config.winner_values)))
-    drawn = list(sample_pairs(rows.usable_pairs(), config.limit, config.seed)) if config.limit else rows.usable_pairs()
+    drawn = (
+        list(sample_pairs(rows.usable_pairs(), config.limit, config.seed, config.draw))
+        if config.limit
+        else rows.usable_pairs()
+    )
     n_drawn, n_shards = write_parts(run, PAIRS, drawn, config.shard_size)
     run.write(REJECTED, rows.rejected)
     run.join_parts(PAIRS, n_shards)

@@ -30,6 +30,7 @@ COLUMNS = (
     "id",
     "reasoning",
     "explanation",
+    "stratum",
     "score_chosen",
     "score_rejected",
 )
@@ -167,6 +168,7 @@ class FieldMap:
             rejected=rejected,
             reasoning=reasoning,
             explanation=self._text(row, "explanation"),
+            stratum=as_id(self._get(row, "stratum")) if "stratum" in self.columns else None,
             given_order=given_order if reasoning else None,
         )
 

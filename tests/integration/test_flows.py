@@ -183,6 +183,24 @@ def test_several_chains_for_each_pair(tmp_path):
     assert [line["sample_index"] for line in lines(folder / "01_interpretations.jsonl")] == [0, 1, 2] * 5
 
 
+def test_both_orders_show_each_response_once_as_a(tmp_path):
+    manifest, folder = extract(tmp_path, limit=5, interpretation={"both_orders": True, "n_chains": 2})
+    assert manifest.funnel.chains == manifest.usage["interpretation"].sent == 20
+    written = [
+        (line["pair_id"], line["order"], line["sample_index"]) for line in lines(folder / "01_interpretations.jsonl")
+    ]
+    assert len(set(written)) == 20
+    for start in range(0, 20, 4):
+        assert len({pair_id for pair_id, _, _ in written[start : start + 4]}) == 1
+        assert {order for _, order, _ in written[start : start + 4]} == {"chosen_first", "rejected_first"}
+
+
+def test_a_stratified_draw_goes_by_a_column(tmp_path):
+    _, folder = extract(tmp_path, limit=12, draw="stratified", columns={"stratum": "kind"})
+    strata = [line["stratum"] for line in lines(folder / "00_pairs.jsonl")]
+    assert len(strata) == len(set(strata)) == 12, "one of each kind"
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
     [
@@ -353,9 +371,9 @@ def test_a_broken_shard_with_several_chains_for_each_pair_is_accounted_for(tmp_p
     def broken(*_):
         raise RuntimeError("a bug")
 
-    shown_order = interpretation.shown_order
+    build = interpretation.build_request
     monkeypatch.setattr(
-        interpretation, "shown_order", lambda pair, seed: broken() if pair.row == 13 else shown_order(pair, seed)
+        interpretation, "build_request", lambda pair, *rest: broken() if pair.row == 13 else build(pair, *rest)
     )
     with pytest.raises(RunFailedError, match="interpretation shard 1: a bug"):
         extract(tmp_path, interpretation={"n_chains": 3})

@@ -9,7 +9,7 @@ import pytest
 from autorule.errors import ConfigError, InputError
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.messages import parse_transcript
-from autorule.preferences.reading import read_pairs, sample_pairs
+from autorule.preferences.reading import read_pairs
 from autorule.records import PreferencePair, RejectedRow
 from tests.conftest import make_pair
 
@@ -221,13 +221,3 @@ def test_content_in_text_blocks_is_joined(tmp_path):
     blocks = [{"type": "text", "text": "Pe"}, {"type": "text", "text": "ar."}]
     (pair,) = read(write(tmp_path / "a.jsonl", [{**GOOD, "chosen": [{"role": "assistant", "content": blocks}]}]))
     assert pair.chosen[0].content == "Pe\nar."
-
-
-def test_the_draw_depends_on_the_seed_alone():
-    pairs = [make_pair(f"prompt {i}", row=i + 1) for i in range(50)]
-    swapped = [p.model_copy(update={"chosen": p.rejected, "rejected": p.chosen}) for p in pairs]
-    drawn = [p.pair_id for p in sample_pairs(pairs, 10, seed=3)]
-    assert drawn == [p.pair_id for p in sample_pairs(swapped, 10, seed=3)]
-    assert set(drawn) == {p.pair_id for p in sample_pairs(reversed(pairs), 10, seed=3)}
-    assert drawn != [p.pair_id for p in sample_pairs(pairs, 10, seed=4)]
-    assert len(list(sample_pairs(pairs, None, seed=3))) == 50
