@@ -144,10 +144,20 @@ def test_ctrl_c_stops_at_once_and_says_how_to_go_on(tmp_path):
             server.base_url,
         ]
         command += ["--model", "m", "--out", str(tmp_path), "--cache", str(tmp_path / "c.sqlite"), "--no-prefect"]
-        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        wait_until(lambda: server.held > 0, "requests are in flight")
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        # Background jobs of a shell inherit an ignored SIGINT; a terminal's do not.
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        try:
+            wait_until(lambda: server.held > 0, "requests are in flight")
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "run the same command again" in errors
     (manifest,) = tmp_path.glob("*/manifest.json")
