@@ -10,9 +10,10 @@ import typer
 
 from autorule import __version__, terminal
 from autorule.command_settings import mapping, model_options, run_options, settings_of
-from autorule.config import CacheConfig, Config, ExtractConfig, ScoreConfig
+from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
 from autorule.manifest import RunManifest
+from autorule.stage_config import Config
 
 app = typer.Typer(
     help="Mine rules from preference data and turn them into rewards.",

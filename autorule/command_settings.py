@@ -4,8 +4,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from autorule.config import EMBEDDED, Config, ConfigType, build_config, load_preset, load_settings
+from autorule.config import EMBEDDED
+from autorule.config_layers import ConfigType, build_config, load_preset, load_settings
 from autorule.errors import ConfigError
+from autorule.stage_config import Config
 
 
 def model_options(

@@ -8,7 +8,8 @@ from typing import Any
 
 from autorule import __version__
 from autorule.backends import close_backends, open_backend
-from autorule.config import EMBEDDED, ModelConfig, build_config
+from autorule.config import EMBEDDED, ModelConfig
+from autorule.config_layers import build_config
 from autorule.errors import AutoruleError
 from autorule.terminal import Check
 

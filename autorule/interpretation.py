@@ -6,11 +6,11 @@ the label: swapping chosen and rejected in the input changes what the model sees
 
 from autorule.answer_text import is_refusal
 from autorule.backends.base import GenerateRequest
-from autorule.config import InterpretationConfig
 from autorule.errors import ParseError
 from autorule.preferences.sampling import draw
 from autorule.prompting import Prompt, fence_for, render_messages, trim_middle
 from autorule.records import Interpretation, Messages, ModelOutput, Order, PreferencePair, content_id
+from autorule.stage_config import InterpretationConfig
 
 MIN_CHAIN_CHARS = 20
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from autorule.answer_text import json_values, list_item, whole_answer
 from autorule.backends.base import GenerateRequest
-from autorule.config import MiningConfig
 from autorule.errors import ParseError
 from autorule.prompting import Prompt, fence_for, trim_middle
 from autorule.records import CandidateRule, Interpretation, ModelOutput, content_id
+from autorule.stage_config import MiningConfig
 
 RULES_SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -11,10 +11,10 @@ from typing import Any, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
-from autorule.config import RewardConfig, Sampling, VerificationConfig
 from autorule.errors import PromptError, RuleSetError
 from autorule.prompting import Prompt
 from autorule.records import Messages, Record, Rule, content_id
+from autorule.stage_config import RewardConfig, Sampling, VerificationConfig
 
 SCHEMA_VERSION = 1
 

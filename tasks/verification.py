@@ -8,11 +8,12 @@ from pydantic import BaseModel
 
 from autorule import progress
 from autorule.backends import open_backend, open_cached
-from autorule.config import CacheConfig, Config, ModelConfig
+from autorule.config import CacheConfig, ModelConfig
 from autorule.records import Completion, RewardRecord, Verdict
 from autorule.rewards.rule_reward import rule_reward
 from autorule.rule_sets import RuleSet, load_rule_set
 from autorule.run_folder import REWARDS, RULE_SET, VERDICTS, Run, part_path, read_records
+from autorule.stage_config import Config
 from autorule.tasks.preparation import COMPLETIONS
 from autorule.tasks.shards import ShardReport, run_shards, write_shard
 from autorule.verification import build_request, read_verdict

@@ -3,11 +3,11 @@
 import pytest
 
 from autorule.backends import close_backends
-from autorule.config import RewardConfig, VerificationConfig
 from autorule.preferences.fields import pair_id
 from autorule.prompting import load_prompt
 from autorule.records import Completion, Message, Messages, PreferencePair, Rule, content_id
 from autorule.rule_sets import RuleSet, VerificationSpec
+from autorule.stage_config import RewardConfig, VerificationConfig
 from autorule.verification import completion_id
 
 

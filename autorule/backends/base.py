@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from autorule.config import Sampling
 from autorule.prompting import QUESTION_SEPARATOR
 from autorule.records import Failure, FinishReason, Messages, ModelOutput, Record, Stage, Usage
+from autorule.stage_config import Sampling
 
 REPEAT_TEMPERATURE = 0.4
 

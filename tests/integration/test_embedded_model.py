@@ -7,9 +7,11 @@ import pytest
 from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
 from autorule.backends.chat_tokens import ChatTokens
 from autorule.backends.transformers_local import TransformersLocalBackend
-from autorule.config import EMBEDDED, ExtractConfig, ModelConfig, Sampling, build_config, load_preset
+from autorule.config import EMBEDDED, ExtractConfig, ModelConfig
+from autorule.config_layers import build_config, load_preset
 from autorule.flows.extract_rules import extract_rules
 from autorule.records import Failure, Message, ModelOutput
+from autorule.stage_config import Sampling
 from tests.conftest import messages
 from tests.integration.test_flows import HELD_OUT, PAIRS
 

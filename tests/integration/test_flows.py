@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autorule.config import ExtractConfig, ScoreConfig, build_config
+from autorule.config import ExtractConfig, ScoreConfig
+from autorule.config_layers import build_config
 from autorule.errors import AutoruleError, ConfigError, InputError, RunFailedError
 from autorule.flows.extract_rules import extract_rules
 from autorule.flows.score_completions import score_completions

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autorule.config import ExtractConfig, build_config
+from autorule.config import ExtractConfig
+from autorule.config_layers import build_config
 from autorule.flows.extract_rules import extract_rules
 from tests.integration.test_flows import lines
 

@@ -1,6 +1,7 @@
 import pytest
 
-from autorule.config import EMBEDDED, ExtractConfig, ModelConfig, build_config, load_preset, load_settings
+from autorule.config import EMBEDDED, ExtractConfig, ModelConfig
+from autorule.config_layers import build_config, load_preset, load_settings
 from autorule.errors import ConfigError
 
 

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 from autorule.asking import ask
 from autorule.backends.base import output_from_text
 from autorule.backends.scripted import ScriptedBackend
-from autorule.config import MiningConfig
 from autorule.errors import ParseError
 from autorule.interpretation import given_interpretation
 from autorule.mining import build_request, candidates_from, clean_rule, lint_rule, normalise_rule, parse_rules
 from autorule.prompting import load_prompt
 from autorule.records import Failure, Usage
+from autorule.stage_config import MiningConfig
 from tests.conftest import make_pair
 
 CONFIG = MiningConfig()

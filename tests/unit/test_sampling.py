@@ -2,7 +2,8 @@ from collections import Counter
 
 import pytest
 
-from autorule.config import ExtractConfig, build_config
+from autorule.config import ExtractConfig
+from autorule.config_layers import build_config
 from autorule.errors import ConfigError
 from autorule.preferences.sampling import sample_pairs
 from tests.conftest import make_pair

@@ -5,11 +5,11 @@ import pytest
 from autorule.asking import ask
 from autorule.backends.base import output_from_text
 from autorule.backends.scripted import ScriptedBackend
-from autorule.config import SynthesisConfig
 from autorule.errors import ParseError
 from autorule.prompting import load_prompt
 from autorule.records import CandidateRule, Failure, Usage, content_id
 from autorule.similarity import leader_clusters, similar_pairs
+from autorule.stage_config import SynthesisConfig
 from autorule.synthesis import (
     Merged,
     after_round,

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autorule.backends.base import ChoiceProbabilities, choice_of, probabilities_from_top_logprobs
-from autorule.config import RewardConfig, VerificationConfig
 from autorule.records import Failure, Usage, Verdict
 from autorule.rewards.rule_reward import rule_reward
+from autorule.stage_config import RewardConfig, VerificationConfig
 from autorule.verification import build_request, completions_of, read_verdict, render_conversation
 from tests.conftest import make_completion, make_pair, make_rule_set, messages, reply
 

@@ -1,0 +1,85 @@
+"""Settings of the four stages: how each asks, and what it keeps."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Sampling(Config):
+    """How an answer is drawn. The same settings, seed and request give the same answer on a local back end."""
+
+    max_tokens: int = Field(4096, ge=1)
+    temperature: float = Field(0.0, ge=0, le=2, description="0 is greedy decoding")
+    top_p: float = Field(1.0, gt=0, le=1)
+    repetition_penalty: float = Field(1.0, ge=1, le=2, description="sent to a server only when it is not 1")
+    stop: tuple[str, ...] = ()
+    bad_words: tuple[str, ...] = Field((), description="never generated; a leading space counts")
+    seed: int = 0
+
+
+class InterpretationSampling(Sampling):
+    max_tokens: int = Field(8192, ge=1)
+    temperature: float = Field(0.6, ge=0, le=2)
+    top_p: float = Field(0.95, gt=0, le=1)
+
+
+class SynthesisSampling(Sampling):
+    max_tokens: int = Field(8192, ge=1)
+
+
+class InterpretationConfig(Config):
+    prompt: str = "interpretation"
+    n_chains: int = Field(1, ge=1, le=64, description="chains per pair and order")
+    both_orders: bool = Field(False, description="ask twice, each response once as A")
+    max_response_chars: int = Field(24_000, ge=200, description="of each response; the middle of the rest is left out")
+    sampling: InterpretationSampling = InterpretationSampling()
+
+
+class MiningConfig(Config):
+    prompt: str = "mining"
+    extract_from: Literal["chain", "answer", "both"] = "chain"
+    max_rules: int = Field(8, ge=1, le=50, description="rules asked for from one chain")
+    max_rule_chars: int = Field(300, ge=20, description="longer candidates are set aside")
+    max_chain_chars: int = Field(60_000, ge=200)
+    asks: int = Field(2, ge=1, le=5, description="how often one chain may be asked before it fails")
+    sampling: Sampling = Sampling()
+
+
+class SynthesisConfig(Config):
+    prompt: str = "synthesis"
+    max_rules: int = Field(25, ge=1, description="size of the rule set")
+    fold_similarity: float = Field(0.9, gt=0, le=1, description="cosine from which two candidates count as one")
+    merge_similarity: float = Field(0.35, gt=0, le=1, description="cosine from which rules are merged together")
+    max_merge_rules: int = Field(60, ge=2, description="rules in one merge call")
+    merge_rounds: int = Field(3, ge=0, description="0 only folds; 1 merges clusters; more merge the merged lists")
+    asks: int = Field(2, ge=1, le=5)
+    sampling: SynthesisSampling = SynthesisSampling()
+
+
+class VerificationConfig(Config):
+    """How a verdict is reached. It is written into the rule set: who measures and who rewards must agree."""
+
+    prompt: str = "verification"
+    threshold: float = Field(0.5, ge=0, le=1, description="P(yes) from which a rule counts as satisfied")
+    mass_floor: float = Field(0.05, ge=0, le=1, description="below this probability of all choices: unscored")
+    na_policy: Literal["excluded", "satisfied", "unsatisfied"] = "excluded"
+    choices: tuple[str, ...] = ("Yes", "No")
+    max_conversation_chars: int = Field(40_000, ge=200)
+
+    @field_validator("choices")
+    @classmethod
+    def _known_choices(cls, choices: tuple[str, ...]) -> tuple[str, ...]:
+        if choices not in (("Yes", "No"), ("Yes", "No", "N/A")):
+            raise ValueError(f"choices {choices!r}: use ['Yes', 'No'] or ['Yes', 'No', 'N/A']")
+        return choices
+
+
+class RewardConfig(Config):
+    fraction: Literal["hard", "soft"] = Field("hard", description="mean of satisfied, or of P(yes)")
+    min_scored: float = Field(0.8, ge=0, le=1, description="share of the weight below which a reward is unscored")
+    scale: float = Field(1.0, description="reward = scale * (fraction - centre); 10 in the released AutoRule code")
+    centre: float = Field(0.0, description="0.75 in the released AutoRule code")
