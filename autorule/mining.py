@@ -4,14 +4,15 @@ AutoRule (arXiv 2506.15651), stage 2. A candidate that breaks a lint is kept wit
 merged, and never lost.
 """
 
-import re
 from typing import Any
 
 from autorule.answer_text import json_values, list_item, whole_answer
 from autorule.backends.base import GenerateRequest
 from autorule.errors import ParseError
+from autorule.linting import lint_rule, sets_aside
 from autorule.prompting import Prompt, fence_for, trim_middle
 from autorule.records import CandidateRule, Interpretation, ModelOutput, content_id
+from autorule.rule_text import clean_rule, normalise_rule
 from autorule.stage_config import MiningConfig
 
 RULES_SCHEMA: dict[str, Any] = {
@@ -20,14 +21,6 @@ RULES_SCHEMA: dict[str, Any] = {
     "required": ["rules"],
     "additionalProperties": False,
 }
-SIDE = re.compile(  # letters of sides are capitals: "answer a question" names none
-    r"\b(?i:response|assistant|answer|output|completion|model)s?\s+[AB]\b|\b(?i:response|assistant)\s+[12]\b"
-    r"|\b(?i:chosen|rejected|(?:dis)?preferred|other|better|worse)\s+(?i:response|answer|assistant|completion)\b"
-)
-SEVERAL_SENTENCES = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)(?<!vs)[.!?]\s+[A-Z]")
-MIN_RULE_WORDS = 4
-WRAPPERS = (("**", "**"), ('"', '"'), ("“", "”"), ("`", "`"), ("*", "*"), ("_", "_"))
-REPEATED = re.compile(r"\b(\w+(?:\W+\w+){1,7})\W+\1\b|\b(\w{3,})\W+(?:and|or)\W+\2\b", re.IGNORECASE)
 
 
 def build_request(interpretation: Interpretation, prompt: Prompt, config: MiningConfig) -> GenerateRequest:
@@ -68,17 +61,21 @@ def parse_rules(request: GenerateRequest, output: ModelOutput) -> list[str]:
 
 
 def candidates_from(
-    interpretation: Interpretation, rules: list[str], prompt: Prompt, config: MiningConfig
+    interpretation: Interpretation, rules: list[str], prompt: Prompt, config: MiningConfig, pair_prompt: str = ""
 ) -> list[CandidateRule]:
-    """One candidate for each distinct rule of the chain, with its lint codes; at most `max_rules` unmarked ones."""
+    """One candidate for each distinct rule of the chain, with its lint codes; at most `max_rules` good ones.
+
+    `pair_prompt` is the text of the pair's prompt, whose particulars no rule may repeat.
+    """
     candidates: dict[str, CandidateRule] = {}
     for text in map(clean_rule, rules):
         key = normalise_rule(text)
         if not key or key in candidates:
             continue
-        codes = lint_rule(text, prompt.text, config.max_rule_chars)
-        if not codes and sum(not candidate.lint for candidate in candidates.values()) >= config.max_rules:
-            codes = ("over_max_rules",)
+        codes = lint_rule(text, prompt.text, config.max_rule_chars, pair_prompt)
+        n_good = sum(not sets_aside(candidate.lint) for candidate in candidates.values())
+        if n_good >= config.max_rules and not sets_aside(codes):
+            codes = (*codes, "over_max_rules")
         candidates[key] = CandidateRule(
             candidate_id=content_id("candidate", interpretation.interpretation_id, text),
             text=text,
@@ -87,50 +84,6 @@ def candidates_from(
             lint=codes,
         )
     return list(candidates.values())
-
-
-def lint_rule(text: str, prompt_text: str, max_chars: int) -> tuple[str, ...]:
-    """Codes of what keeps a text from being a rule; empty for a good one.
-
-    names_side: speaks of response A or of the preferred one. too_long, too_short: more than `max_chars`, fewer than
-    four words. worked_example: stands in the prompt itself. several_sentences: more than one. repetitive: says the
-    same words twice over.
-    """
-    codes = []
-    if SIDE.search(text):
-        codes.append("names_side")
-    if len(text) > max_chars:
-        codes.append("too_long")
-    if _n_words(text) < MIN_RULE_WORDS:
-        codes.append("too_short")
-    if normalise_rule(text) in normalise_rule(prompt_text):
-        codes.append("worked_example")
-    if SEVERAL_SENTENCES.search(text):
-        codes.append("several_sentences")
-    if REPEATED.search(text):
-        codes.append("repetitive")
-    return tuple(codes)
-
-
-def clean_rule(text: str) -> str:
-    """One line, without list marks, quotes or emphasis around it, with a full stop."""
-    text = " ".join(text.split())
-    text = (list_item(text) or text).strip()
-    for opening, closing in WRAPPERS:
-        inner = text[len(opening) : -len(closing)]
-        if len(text) > 2 and text.startswith(opening) and text.endswith(closing) and closing not in inner:
-            text = inner.strip()
-    return text if not text or text[-1] in ".!?" else text + "."
-
-
-def _n_words(text: str) -> int:
-    """Words; two characters count as one where a script writes none between spaces (Chinese, Japanese, Korean)."""
-    return len(text.split()) + sum(char >= "\u2e80" for char in text) // 2
-
-
-def normalise_rule(text: str) -> str:
-    """The words of a rule in lower case: two rules with the same words are one."""
-    return " ".join(re.findall(r"[^\W_]+", text.casefold()))
 
 
 def _source_text(interpretation: Interpretation, config: MiningConfig) -> str:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from autorule.answer_text import json_values, list_item, whole_answer
 from autorule.backends.base import GenerateRequest
 from autorule.errors import ParseError
-from autorule.mining import clean_rule, lint_rule, normalise_rule
+from autorule.linting import lint_rule
 from autorule.prompting import Prompt, fence_for
 from autorule.records import CandidateRule, DroppedCandidate, ModelOutput, Rule, content_id
+from autorule.rule_text import clean_rule, normalise_rule
 from autorule.similarity import leader_clusters
 from autorule.stage_config import SynthesisConfig
 

@@ -7,9 +7,10 @@ from autorule.backends.base import output_from_text
 from autorule.backends.scripted import ScriptedBackend
 from autorule.errors import ParseError
 from autorule.interpretation import given_interpretation
-from autorule.mining import build_request, candidates_from, clean_rule, lint_rule, normalise_rule, parse_rules
+from autorule.mining import build_request, candidates_from, parse_rules
 from autorule.prompting import load_prompt
 from autorule.records import Failure, Usage
+from autorule.rule_text import clean_rule, normalise_rule
 from autorule.stage_config import MiningConfig
 from tests.conftest import make_pair
 
@@ -148,51 +149,18 @@ def test_asking_again_is_bounded_and_stops_at_the_first_answer_that_can_be_read(
     assert (len(backend.log), failure.attempts) == (2, 2)
 
 
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("The response should be shorter than Response B.", "names_side"),
-        ("The response should improve on the rejected answer.", "names_side"),
-        ("The response should be " + "very " * 100 + "long.", "too_long"),
-        ("Be short.", "too_short"),
-        ("The response should say each thing only once.", "worked_example"),
-        ("The response should be clear and be clear and be clear.", "repetitive"),
-        ("The response should give more detail and detail.", "repetitive"),
-        ("The response should be short. It should also rhyme.", "several_sentences"),
-    ],
-)
-def test_lint_codes(text, code):
-    assert code in lint_rule(text, load_prompt("mining.small").text, 300)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "The response should answer a question with a number, e.g. 12.5 kg.",
-        "The response should keep the first answer short.",
-        "The response should give one reason.",
-        "The response should answer 2 questions at most.",
-        "The response should use tools, e.g. Python, where they help.",
-        "回答应当首先直接给出结论，然后说明理由。",
-        "The response should model good manners.",
-    ],
-)
-def test_good_rules_pass_the_lint(text):
-    assert lint_rule(text, load_prompt("mining").text, 300) == ()
-
-
 def test_candidates_are_distinct_capped_and_kept_with_their_lint():
     rules = [
         "The response should be short",
         "the response should be SHORT!",
-        "Be good.",
+        "Be kind.",
         "It should rhyme well.",
         "It should end soon.",
     ]
     candidates = candidates_from(CHAIN, rules, load_prompt("mining"), MiningConfig(max_rules=2))
     assert [(c.text, c.lint) for c in candidates] == [
         ("The response should be short.", ()),
-        ("Be good.", ("too_short",)),
+        ("Be kind.", ("too_short",)),
         ("It should rhyme well.", ()),
         ("It should end soon.", ("over_max_rules",)),
     ]
