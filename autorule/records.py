@@ -11,9 +11,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Role = Literal["system", "user", "assistant", "tool"]
-Stage = Literal["interpretation", "mining", "synthesis", "verification"]
+Stage = Literal["interpretation", "chain_check", "mining", "synthesis", "verification"]
 Order = Literal["chosen_first", "rejected_first"]
-FailureKind = Literal["provider", "timeout", "truncated", "refused", "parse"]
+FailureKind = Literal["provider", "timeout", "truncated", "refused", "parse", "budget"]
 FinishReason = Literal["stop", "length", "content_filter", "unknown"]
 
 
@@ -54,6 +54,10 @@ class PreferencePair(Record):
     """The value of the column by which a stratified draw goes."""
     given_order: Order | None = None
     """The order in which the pair was shown to whoever wrote `reasoning`, where the columns tell."""
+    tie: bool = False
+    """No response was preferred: a negative control. Its label is drawn at random, its candidates make no rule."""
+    embedding: tuple[float, ...] | None = Field(default=None, exclude=True, repr=False)
+    """A vector that came with the pair, for a diverse draw; it is not written to disk."""
 
 
 class RejectionReason(Record):
@@ -140,6 +144,13 @@ class Interpretation(Record):
     prompt_sha256: str | None = None
 
 
+class ChainCheck(Record):
+    """Whether somebody who sees a chain without the names of the sides, and not the label, finds the label from it."""
+
+    interpretation_id: str
+    result: Literal["confirmed", "contradicted", "unclear"]
+
+
 class CandidateRule(Record):
     """One rule mined from one chain, before synthesis."""
 
@@ -148,7 +159,9 @@ class CandidateRule(Record):
     interpretation_id: str
     pair_id: str
     lint: tuple[str, ...] = ()
-    """Codes of what is wrong with the text; a candidate with any is kept on disk but set aside."""
+    """Codes of what is wrong with the text (linting.py): a candidate that they set aside is kept on disk only."""
+    control: bool = False
+    """Mined from a tie: a negative control, behind no rule."""
 
 
 class DroppedCandidate(Record):
@@ -167,6 +180,10 @@ class Rule(Record):
     pair_ids: tuple[str, ...] = ()
     weight: float = Field(default=1.0, ge=0)
     aspect: str | None = None
+    contradicts: tuple[str, ...] = ()
+    """Ids of rules of the same set that no response can satisfy together with this one."""
+    pinned: bool = False
+    """A person wants it kept."""
     statistics: dict[str, float | None] = {}
 
 

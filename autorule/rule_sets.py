@@ -60,12 +60,32 @@ class Provenance(Record):
     """Hashes of the normalised prompts of all pairs that were mined: no evaluation may use these prompts."""
 
 
+class Edit(Record):
+    """One change by a person or a command. Like the whole file it holds no time: the order of edits is the history."""
+
+    action: Literal["imported", "added", "reworded", "dropped", "pinned", "unpinned", "merged"]
+    by: str
+    rule_id: str
+    """Id of the rule after the edit; of a dropped one, the id that it had."""
+    before: str | None = None
+    after: str | None = None
+    """The text before and after, where it changed."""
+    reason: str | None = None
+
+
 class RuleSet(Record):
     schema_version: Literal[1] = 1
     rules: tuple[Rule, ...]
     verification: VerificationSpec
     reward: RewardConfig
-    provenance: Provenance | None = None
+    provenance: tuple[Provenance, ...] = ()
+    """One entry for each extraction behind the rules; none for rules that were written by hand."""
+    history: tuple[Edit, ...] = ()
+
+    @property
+    def mined_prompts(self) -> frozenset[str]:
+        """Hashes of every prompt that any of the rules was mined from."""
+        return frozenset(key for source in self.provenance for key in source.prompt_hashes)
 
     @model_validator(mode="after")
     def _rules_can_be_told_apart(self) -> Self:

@@ -86,8 +86,7 @@ def draw_held_out(run: Run, config: ExtractConfig, rule_set: RuleSet) -> int:
     A pair whose prompt the rules were mined from is set aside: it would flatter them.
     """
     assert config.held_out is not None
-    mined = frozenset(rule_set.provenance.prompt_hashes) if rule_set.provenance else frozenset()
-    rows = _Rows(read_pairs(config.held_out, FieldMap(config.columns, config.winner_values)), mined)
+    rows = _Rows(read_pairs(config.held_out, FieldMap(config.columns, config.winner_values)), rule_set.mined_prompts)
     completions = (side for pair in rows.pairs() for side in completions_of(pair))
     n_completions, n_shards = write_parts(run, COMPLETIONS, completions, 2 * config.shard_size)
     run.write(REJECTED_HELD_OUT, rows.rejected)

@@ -51,7 +51,7 @@ def synthesize_rules(run: Run, config: ExtractConfig) -> RuleSet:
         rules=tuple(rules),
         verification=VerificationSpec.from_config(config.verification, load_prompt(config.verification.prompt)),
         reward=config.reward,
-        provenance=_provenance(run, config),
+        provenance=(_provenance(run, config),),
     )
     write_text(run.folder / RULE_SET, dump_rule_set(rule_set))
     return rule_set

@@ -78,7 +78,7 @@ def test_lineage_runs_from_each_rule_to_its_pairs(tmp_path):
             assert (
                 rule.text.removeprefix("The response should ").rstrip(".") in chains[candidate.interpretation_id].chain
             )
-    assert {prompt_hash(pair.prompt) for pair in pairs.values()} == set(rule_set.provenance.prompt_hashes)
+    assert {prompt_hash(pair.prompt) for pair in pairs.values()} == rule_set.mined_prompts
     supports = [(-rule.support, rule.text) for rule in rule_set.rules]
     assert supports == sorted(supports)
 
