@@ -20,14 +20,15 @@ def ask(
 ) -> Iterator[tuple[GenerateRequest, Parsed | Failure]]:
     """Every request with what `parse` makes of its answer, as answers arrive; or with a Failure.
 
-    `parse` raises ParseError for an answer that is not what the prompt asked for; such a request is sent again, up to
-    `asks` times in all. Transport faults are not asked again here: the back end has already retried them.
+    `parse` raises ParseError for an answer that is not what the prompt asked for; such a request is sent again with the
+    error shown, up to `asks` times in all. Transport faults are not asked again here: the back end has retried them.
     """
 
-    def usable(request: GenerateRequest, output: ModelOutput) -> bool:
-        return not isinstance(_parsed(request, output, parse, 1), Failure)
+    def fault(request: GenerateRequest, output: ModelOutput) -> Failure | None:
+        parsed = _parsed(request, output, parse, 1)
+        return parsed if isinstance(parsed, Failure) else None
 
-    pending = [dataclasses.replace(r, usable=lambda output, r=r: usable(r, output)) for r in requests]  # type: ignore[misc]
+    pending = [dataclasses.replace(r, fault=lambda output, r=r: fault(r, output)) for r in requests]  # type: ignore[misc]
     for n_asked in range(1, asks + 1):
         again = []
         for request, result in backend.generate(pending):
@@ -36,7 +37,7 @@ def ask(
                 continue
             parsed = _parsed(request, result, parse, n_asked)
             if isinstance(parsed, Failure) and parsed.kind != "refused" and n_asked < asks:
-                again.append(dataclasses.replace(request, attempt=request.attempt + 1, repeats=request.repeats + 1))
+                again.append(request.again(result, parsed))
             else:
                 yield request, parsed
         pending = again

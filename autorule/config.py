@@ -38,6 +38,8 @@ class ModelConfig(Config):
     retry_wait_s: float = Field(1.0, gt=0, description="before the first retry; it doubles from then on")
     extra_body: dict[str, JsonValue] = Field({}, description="further fields of every request to a server")
     batch_size: int = Field(8, ge=1, description="sequences at once on a local model")
+    price_in: float | None = Field(None, ge=0, description="per million input tokens, in any currency")
+    price_out: float | None = Field(None, ge=0, description="per million output tokens")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="bfloat16 on CUDA, float32 on the CPU")
 
@@ -71,6 +73,13 @@ class CacheConfig(Config):
     max_gb: float = Field(20, gt=0, description="least recently used answers go when the file grows beyond this")
 
 
+class BudgetConfig(Config):
+    """Limits on the calls that a run sends; what the cache answers is free."""
+
+    max_tokens_total: int | None = Field(None, ge=1, description="input and output tokens of all stages")
+    max_cost: float | None = Field(None, gt=0, description="needs price_in and price_out of every model")
+
+
 class RunConfig(Config):
     """What every flow has: the model, where results go, how work is cut into shards."""
 
@@ -78,6 +87,7 @@ class RunConfig(Config):
     outputs: Path = Path("outputs")
     run_id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="made up when left out")
     cache: CacheConfig = CacheConfig()
+    budget: BudgetConfig = BudgetConfig()
     columns: dict[str, str] = Field({}, description="our column name -> the file's column name")
 
 

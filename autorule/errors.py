@@ -40,5 +40,9 @@ class RunFailedError(AutoruleError):
     """A run ended without all its results; what it finished is on disk and in the cache."""
 
 
+class BudgetSpentError(RunFailedError):
+    """A run stopped because it may spend no more; what it finished is on disk and in the cache."""
+
+
 class ParseError(Exception):
     """A model's answer is not what its prompt asked for. Becomes a Failure record, never a default value."""

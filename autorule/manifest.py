@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from autorule.records import CallCounts, Record, Stage
 
-Status = Literal["running", "completed", "failed_with_results", "failed"]
+Status = Literal["running", "completed", "failed_with_results", "failed", "stopped"]
 
 
 class Funnel(Record):

@@ -17,9 +17,10 @@ from typing import IO, Any, Self, TypeVar
 from pydantic import BaseModel
 
 from autorule import __version__
+from autorule.budget import reset_budget
 from autorule.config import RunConfig
-from autorule.errors import ConfigError, RunFailedError
-from autorule.manifest import RunManifest, describe_input, utc_now
+from autorule.errors import BudgetSpentError, ConfigError, RunFailedError
+from autorule.manifest import RunManifest, Status, describe_input, utc_now
 from autorule.records import CallCounts, Failure, Stage
 
 RecordType = TypeVar("RecordType", bound=BaseModel)
@@ -99,6 +100,7 @@ class Run:
         self.folder = folder
         self.manifest = manifest
         self._lock = lock
+        self._over_budget: list[Failure] = []
 
     @classmethod
     def start(cls, flow: str, config: RunConfig, inputs: dict[str, Path]) -> Self:
@@ -116,6 +118,7 @@ class Run:
             lock = _lock_folder(folder)
         except OSError as error:
             raise ConfigError(f"run folder {folder} can't be made: {error}; choose another with --out") from error
+        reset_budget(folder)
         for left in (folder / FAILURES, *(folder / PARTS).iterdir()):
             left.unlink(missing_ok=True)  # of a run that was stopped; its answers are in the cache
         manifest = RunManifest(
@@ -142,7 +145,8 @@ class Run:
 
     def _end(self, error: BaseException | None) -> None:
         if error is not None:
-            self.update(status="failed", message=f"{type(error).__name__}: {error}", ended_at=utc_now())
+            status: Status = "stopped" if isinstance(error, BudgetSpentError) else "failed"
+            self.update(status=status, message=f"{type(error).__name__}: {error}", ended_at=utc_now())
             return
         shutil.rmtree(self.folder / PARTS)
         (self.folder / LOCK).unlink()
@@ -202,5 +206,16 @@ class Run:
             for failure in failures:
                 file.write(failure.model_dump_json() + "\n")
                 n += 1
+                if failure.kind == "budget":
+                    self._over_budget.append(failure)
         self.update(files={**self.manifest.files, FAILURES: self.manifest.files.get(FAILURES, 0) + n})
         return n
+
+    def stop_if_over_budget(self) -> None:
+        """Raises BudgetSpentError when requests were not sent because the budget was spent."""
+        if self._over_budget:
+            first = self._over_budget[0]
+            raise BudgetSpentError(
+                f"{len(self._over_budget)} requests of {first.stage} {first.message}; raise the limit, or leave it "
+                f"out, and run again to go on: finished answers are in the cache ({self.folder})"
+            )

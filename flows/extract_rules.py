@@ -28,5 +28,5 @@ def extract_rules(config: ExtractConfig) -> RunManifest:
         rule_set = synthesize_rules(run, config)
         if config.held_out:
             n_held_out = draw_held_out(run, config, rule_set)
-            verify_completions(run, rule_set, config.verifier or config.model, config.cache, n_held_out)
+            verify_completions(run, rule_set, config.verifier or config.model, config, n_held_out)
     return run.manifest

@@ -21,5 +21,5 @@ def score_completions(config: ScoreConfig) -> RunManifest:
     with Run.start("score-completions", config, {"completions": config.completions, "rules": config.rules}) as run:
         use_rule_set(run, rule_set)
         n_shards = split_completions(run, config)
-        verify_completions(run, rule_set, config.model, config.cache, n_shards)
+        verify_completions(run, rule_set, config.model, config, n_shards)
     return run.manifest

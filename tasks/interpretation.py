@@ -10,6 +10,7 @@ from autorule import progress
 from autorule.asking import ask
 from autorule.backends import open_backend, open_cached
 from autorule.backends.base import GenerateRequest
+from autorule.budget import budget_of
 from autorule.config import ExtractConfig
 from autorule.interpretation import build_request, given_interpretation, orders_to_ask, parse_interpretation
 from autorule.prompting import load_prompt
@@ -34,6 +35,7 @@ def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
 
     n_failed = run_shards(interpret_shard, run, "interpretation", n_shards, config, PAIRS, "pair_id", n_results)
     run.count(chains_failed=n_failed, chains=run.join_parts(INTERPRETATIONS, n_shards))
+    run.stop_if_over_budget()
 
 
 @task(name="interpret-shard", task_run_name="interpret-{shard}", cache_policy=NO_CACHE)
@@ -61,7 +63,7 @@ def interpret_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardRep
             (index, _), order = asked[request.request_id]
             return parse_interpretation(pairs[index], request, output, config.interpretation, order)
 
-        backend = open_cached(config.model, config.cache)
+        backend = open_cached(config.model, config.cache, budget_of(folder, config.budget))
         for request, result in ask(backend, requests, parse):
             progress.advance("interpretation")
             if isinstance(result, Failure):

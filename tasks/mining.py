@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from autorule import progress
 from autorule.asking import ask
 from autorule.backends import open_backend, open_cached
+from autorule.budget import budget_of
 from autorule.config import ExtractConfig
 from autorule.errors import ParseError
 from autorule.mining import build_request, candidates_from, parse_rules
@@ -32,6 +33,7 @@ def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
         candidates=n_candidates,
         candidates_set_aside=set_aside,
     )
+    run.stop_if_over_budget()
 
 
 @task(name="mine-shard", task_run_name="mine-{shard}", cache_policy=NO_CACHE)
@@ -49,7 +51,7 @@ def mine_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
         except ParseError as error:
             item_id = interpretation.interpretation_id
             failures.append(Failure(stage="mining", kind="parse", message=str(error), item_id=item_id))
-    backend = open_cached(config.extractor or config.model, config.cache)
+    backend = open_cached(config.extractor or config.model, config.cache, budget_of(folder, config.budget))
     candidates: dict[str, list[CandidateRule]] = {}
     for request, result in ask(backend, requests, parse_rules, config.mining.asks):
         progress.advance("mining")

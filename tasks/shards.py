@@ -101,6 +101,7 @@ def run_shards(
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
     run.add_failures(failures)
     if failures and not n_done:
+        run.stop_if_over_budget()
         message, n = Counter(f"{failure.kind}: {failure.message}" for failure in failures).most_common(1)[0]
         raise RunFailedError(f"{stage}: all {len(failures)} requests failed, {n} of them with {message}")
     return len(failures)

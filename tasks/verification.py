@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from autorule import progress
 from autorule.backends import open_backend, open_cached
-from autorule.config import CacheConfig, ModelConfig
+from autorule.budget import budget_of
+from autorule.config import BudgetConfig, CacheConfig, ModelConfig, RunConfig
 from autorule.records import Completion, RewardRecord, Verdict
 from autorule.rewards.rule_reward import rule_reward
 from autorule.rule_sets import RuleSet, load_rule_set
@@ -24,14 +25,15 @@ class VerifierConfig(Config):
 
     model: ModelConfig
     cache: CacheConfig
+    budget: BudgetConfig
 
 
-def verify_completions(run: Run, rule_set: RuleSet, verifier: ModelConfig, cache: CacheConfig, n_shards: int) -> None:
+def verify_completions(run: Run, rule_set: RuleSet, verifier: ModelConfig, config: RunConfig, n_shards: int) -> None:
     """Stage 4 of all shards, against the rule set in the run folder."""
     run.add_model("verification", open_backend(verifier).identity, rule_set.verification.prompt_sha256)
     progress.announce("verification", run.manifest.funnel.completions * len(rule_set.rules))
-    config = VerifierConfig(model=verifier, cache=cache)
-    run_shards(verify_shard, run, "verification", n_shards, config, COMPLETIONS, "completion_id")
+    settings = VerifierConfig(model=verifier, cache=config.cache, budget=config.budget)
+    run_shards(verify_shard, run, "verification", n_shards, settings, COMPLETIONS, "completion_id")
     n_verdicts = run.join_parts(VERDICTS, n_shards)
     n_rewards = run.join_parts(REWARDS, n_shards)
     run.count(
@@ -41,6 +43,7 @@ def verify_completions(run: Run, rule_set: RuleSet, verifier: ModelConfig, cache
         rewards_unscored=sum(r.reward is None for r in read_records(run.folder / REWARDS, RewardRecord)),
         completions_failed=run.manifest.funnel.completions - n_rewards,
     )
+    run.stop_if_over_budget()
 
 
 @task(name="verify-shard", task_run_name="verify-{shard}", cache_policy=NO_CACHE)
@@ -49,7 +52,7 @@ def verify_shard(folder: Path, shard: int, config: VerifierConfig) -> ShardRepor
     rule_set = load_rule_set(folder / RULE_SET)
     completions = list(read_records(part_path(folder, COMPLETIONS, shard), Completion))
     distinct = {completion.completion_id: completion for completion in completions}
-    backend = open_cached(config.model, config.cache)
+    backend = open_cached(config.model, config.cache, budget_of(folder, config.budget))
     verdicts: dict[tuple[str, str], Verdict] = {}
     requests = [build_request(completion, rule_set) for completion in distinct.values()]
     for request, question, result in backend.score_choices(requests):

@@ -6,6 +6,7 @@ from pathlib import Path
 from autorule.backends.answer_store import AnswerStore
 from autorule.backends.base import Backend
 from autorule.backends.cached import CachedBackend
+from autorule.budget import Account, Budget
 from autorule.config import CacheConfig, ModelConfig
 
 _lock = threading.Lock()
@@ -25,9 +26,10 @@ def open_backend(config: ModelConfig) -> Backend:
         return _backends[key]
 
 
-def open_cached(model: ModelConfig, cache: CacheConfig) -> CachedBackend:
-    """The back end of `model` behind the answer cache, with call counts of its own."""
-    return CachedBackend(open_backend(model), _open_store(cache) if cache.enabled else None)
+def open_cached(model: ModelConfig, cache: CacheConfig, budget: Budget | None = None) -> CachedBackend:
+    """The back end of `model` behind the answer cache, with call counts of its own; calls go on `budget`."""
+    store = _open_store(cache) if cache.enabled else None
+    return CachedBackend(open_backend(model), store, Account(budget, model) if budget else None)
 
 
 def close_backends() -> None:

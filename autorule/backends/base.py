@@ -6,21 +6,23 @@ one conversation. A request that can't be answered yields a Failure; an exceptio
 stage's (asking.py).
 """
 
+import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from autorule.prompting import QUESTION_SEPARATOR
+from autorule.prompting import QUESTION_SEPARATOR, load_prompt, trim_middle
 from autorule.records import Failure, FinishReason, Messages, ModelOutput, Record, Stage, Usage
 from autorule.stage_config import Sampling
 
 REPEAT_TEMPERATURE = 0.4
+SHOWN_ANSWER_CHARS = 2000
 
 
-def _always_usable(_: ModelOutput) -> bool:
-    return True
+def _no_fault(_: ModelOutput) -> Failure | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,25 @@ class GenerateRequest:
     repeats: int = 0
     """How many answers so far could not be parsed: the next one is drawn anew."""
     prompt_sha256: str = ""
-    usable: Callable[[ModelOutput], bool] = field(default=_always_usable, compare=False, repr=False)
-    """Whether the stage can parse the answer: a stored answer that it can't is not served again."""
+    follow_up: Messages = ()
+    """The last answer and what was wrong with it, shown after the messages. Like attempt and repeats it belongs to the
+    history of the request, not to what the request is."""
+    fault: Callable[[ModelOutput], Failure | None] = field(default=_no_fault, compare=False, repr=False)
+    """Why the stage can't use an answer, None when it can. A stored answer that it can't use is not served again."""
+
+    @property
+    def conversation(self) -> Messages:
+        """All that the model is shown."""
+        return self.messages + self.follow_up
+
+    def again(self, output: ModelOutput, fault: Failure) -> "GenerateRequest":
+        """The request as it is asked once more after `output`, with the fault shown where that can help: not after a
+        refusal, and not where the answer was begun for the model."""
+        shown: Messages = ()
+        if fault.kind != "refused" and output.text.strip() and self.messages[-1].role != "assistant":
+            answer = trim_middle(output.text.strip(), SHOWN_ANSWER_CHARS).text
+            shown = load_prompt("ask_again").render({"answer": answer, "problem": fault.message.rstrip(".")})
+        return dataclasses.replace(self, attempt=self.attempt + 1, repeats=self.repeats + 1, follow_up=shown)
 
     @property
     def temperature(self) -> float:
@@ -102,9 +121,11 @@ class Backend(Protocol):
     def batch_size(self) -> int | None:
         """How many requests are computed together, where that could change an answer; None where each stands alone."""
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Answer]: ...
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
+        """`requests` is read as there is room for them: what it does not yield any more is not sent."""
+        ...
 
-    def score_choices(self, requests: Sequence[ChoiceRequest]) -> Iterator[ChoiceAnswer]: ...
+    def score_choices(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceAnswer]: ...
 
     def check(self) -> str:
         """One line that says what is there. Raises BackendError when no request could succeed."""

@@ -8,7 +8,8 @@ request goes out under the next attempt number. Without a store it only counts c
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -22,7 +23,11 @@ from autorule.backends.base import (
     GenerateRequest,
     Question,
 )
+from autorule.budget import Account
 from autorule.records import CallCounts, Failure, Messages, ModelOutput
+from autorule.token_estimate import estimate_message_tokens, estimate_tokens
+
+Request = TypeVar("Request", GenerateRequest, ChoiceRequest)
 
 
 class CachedBackend:
@@ -32,9 +37,10 @@ class CachedBackend:
     a run that is killed and resumed forms the same batches again.
     """
 
-    def __init__(self, backend: Backend, store: AnswerStore | None) -> None:
+    def __init__(self, backend: Backend, store: AnswerStore | None, account: Account | None = None) -> None:
         self._backend = backend
         self._store = store
+        self._account = account
         self.identity = backend.identity
         self.batch_size = backend.batch_size
         self.counts = CallCounts()
@@ -63,8 +69,9 @@ class CachedBackend:
         keys = {id(request): key for key, request in keyed}
         batch: list[NewGeneration] = []
         results: list[tuple[bytes, ModelOutput | Failure]] = []
-        for request, result in self._backend.generate([request for _, request in keyed]):
-            self.counts += _counts_of(result)
+        unsent: list[GenerateRequest] = []
+        for request, result in self._backend.generate(self._affordable([r for _, r in keyed], unsent)):
+            self._count(result, request.conversation)
             failed = isinstance(result, Failure)
             batch.append(
                 NewGeneration(keys[id(request)], request.attempt, request.stage, failed, result.model_dump_json())
@@ -75,6 +82,45 @@ class CachedBackend:
                     self._store.put_generations(batch)
                 yield from results
                 batch, results = [], []
+        for request in unsent:
+            yield keys[id(request)], self._over_budget(request)
+
+    def _affordable(self, requests: Sequence[Request], unsent: list[Request]) -> Iterable[Request]:
+        """The requests while the budget lasts; the others go to `unsent`. A batch is afforded whole or not at all."""
+        if self._account is None:
+            return requests
+        if self.batch_size is not None:
+            within = not self._account.budget.reached
+            unsent += [] if within else requests
+            return requests if within else ()
+        return self._while_affordable(requests, unsent, self._account)
+
+    def _while_affordable(
+        self, requests: Sequence[Request], unsent: list[Request], account: Account
+    ) -> Iterator[Request]:
+        for request in requests:
+            if account.budget.reached:
+                unsent.append(request)
+            else:
+                yield request
+
+    def _over_budget(self, request: GenerateRequest | ChoiceRequest) -> Failure:
+        assert self._account is not None
+        message = f"not sent: the budget is spent, {self._account.budget}"
+        return Failure(stage=request.stage, kind="budget", message=message, item_id=request.request_id, attempts=0)
+
+    def _count(self, result: ModelOutput | ChoiceProbabilities | Failure, shown: Messages) -> None:
+        """Counts a call. Where the server tells no usage the tokens are estimated for the budget: it must hold."""
+        counts = _counts_of(result)
+        self.counts += counts
+        if self._account is None:
+            return
+        if not counts.prompt_tokens and not counts.completion_tokens and not isinstance(result, Failure):
+            written = (
+                estimate_tokens(f"{result.reasoning or ''}{result.text}") if isinstance(result, ModelOutput) else 1
+            )
+            counts = CallCounts(sent=1, prompt_tokens=estimate_message_tokens(shown), completion_tokens=written)
+        self._account.spend(counts)
 
     def score_choices(self, requests: Sequence[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
         to_send = []
@@ -86,12 +132,15 @@ class CachedBackend:
             missing = tuple(question for question in request.questions if question not in answered)
             if missing:
                 to_send.append(dataclasses.replace(request, questions=missing))
+        unsent: list[ChoiceRequest] = []
         if self.batch_size is None:
-            for answer in self._backend.score_choices(to_send):
+            for answer in self._backend.score_choices(self._affordable(to_send, unsent)):
                 yield from self._keep_choices([answer])
         else:
             for request in to_send:
-                yield from self._keep_choices(list(self._backend.score_choices([request])))
+                yield from self._keep_choices(list(self._backend.score_choices(self._affordable([request], unsent))))
+        for request in unsent:
+            yield from (ChoiceAnswer(request, question, self._over_budget(request)) for question in request.questions)
 
     def _known_choices(self, request: ChoiceRequest) -> list[ChoiceAnswer]:
         if self._store is None:
@@ -109,7 +158,7 @@ class CachedBackend:
         """Counts and commits the answers. Failures are not stored: they are asked again."""
         rows = []
         for request, question, result in answers:
-            self.counts += _counts_of(result)
+            self._count(result, request.messages)
             if isinstance(result, ChoiceProbabilities):
                 key = next(iter(_choice_keys(self.identity, dataclasses.replace(request, questions=(question,)))))
                 rows.append((key, result.model_dump_json()))
@@ -127,22 +176,31 @@ class CachedBackend:
 def _usable_output(request: GenerateRequest, attempts: list[StoredGeneration]) -> ModelOutput | None:
     """The latest stored answer that the stage can parse."""
     for stored in reversed(attempts):
-        if stored.failed:
-            continue
-        try:
-            output = ModelOutput.model_validate_json(stored.payload)
-        except ValidationError:
-            continue
-        if request.usable(output):
+        output = _read_output(stored)
+        if output is not None and request.fault(output) is None:
             return output
     return None
 
 
+def _read_output(stored: StoredGeneration) -> ModelOutput | None:
+    if stored.failed:
+        return None
+    try:
+        return ModelOutput.model_validate_json(stored.payload)
+    except ValidationError:
+        return None
+
+
 def _next_attempt(request: GenerateRequest, attempts: list[StoredGeneration]) -> GenerateRequest:
-    """The request as it is sent after the stored attempts, none of which can be served."""
-    attempt = max(request.attempt, attempts[-1].attempt + 1) if attempts else request.attempt
-    unparsed = sum(not stored.failed for stored in attempts)
-    return dataclasses.replace(request, attempt=attempt, repeats=max(request.repeats, unparsed))
+    """The request as it is sent after the stored attempts, none of which can be served: as if it were asked again in
+    the run that got the last answer."""
+    if not attempts:
+        return request
+    unparsed = [output for stored in attempts if (output := _read_output(stored))]
+    if unparsed and not request.repeats and (fault := request.fault(unparsed[-1])) is not None:
+        request = request.again(unparsed[-1], fault)
+    repeats = max(request.repeats, len(unparsed))
+    return dataclasses.replace(request, attempt=max(request.attempt, attempts[-1].attempt + 1), repeats=repeats)
 
 
 def _counts_of(result: ModelOutput | ChoiceProbabilities | Failure) -> CallCounts:

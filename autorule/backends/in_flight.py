@@ -8,11 +8,15 @@ one loses at most `limit` answers when the process dies.
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+class _AllDone:
+    """Comes after the last result."""
 
 
 class InFlight:
@@ -22,13 +26,14 @@ class InFlight:
         self._thread = threading.Thread(target=self._loop.run_forever, name="autorule-in-flight", daemon=True)
         self._thread.start()
 
-    def run(self, work: Callable[[Job], Awaitable[Result]], jobs: Sequence[Job]) -> Iterator[Result]:
-        """The result of `work` for every job, as they complete.
+    def run(self, work: Callable[[Job], Awaitable[Result]], jobs: Iterable[Job]) -> Iterator[Result]:
+        """The result of `work` for every job, as they complete. `jobs` is read in the loop's thread, one by one as
+        places fall free.
 
         An exception of `work` is raised here. It ends the jobs that are not finished, and so does closing the
         iterator early.
         """
-        results: queue.SimpleQueue[Result | Exception] = queue.SimpleQueue()
+        results: queue.SimpleQueue[Result | Exception | _AllDone] = queue.SimpleQueue()
 
         async def one(job: Job) -> None:
             try:
@@ -45,6 +50,7 @@ class InFlight:
                 for job in jobs:
                     await self._limit.acquire()  # before the task is made: there are never more tasks than places
                     group.create_task(one(job)).add_done_callback(ended)
+            results.put(_AllDone())
 
         async def start() -> asyncio.Task[None]:
             return asyncio.create_task(everything())
@@ -55,8 +61,7 @@ class InFlight:
 
         running = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
         try:
-            for _ in jobs:
-                result = results.get()
+            while not isinstance(result := results.get(), _AllDone):
                 try:
                     if isinstance(result, Exception):
                         raise result
@@ -66,8 +71,8 @@ class InFlight:
         finally:
             asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
             while not results.empty():
-                results.get()
-                self._release()
+                if not isinstance(results.get(), _AllDone):
+                    self._release()
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

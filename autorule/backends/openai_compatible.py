@@ -6,7 +6,7 @@ never waits for another's stragglers, and the server never sees more than `concu
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import httpx
@@ -57,12 +57,12 @@ class OpenAICompatibleBackend:
         )
         self._in_flight = InFlight(config.concurrency)
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Answer]:
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
         return self._in_flight.run(self._generate_one, requests)
 
-    def score_choices(self, requests: Sequence[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
+    def score_choices(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
         # Questions about one conversation go out next to each other: the server's prefix cache is warm for them.
-        asks = [_Ask(request, question) for request in requests for question in request.questions]
+        asks = (_Ask(request, question) for request in requests for question in request.questions)
         return self._in_flight.run(self._choose_one, asks)
 
     def check(self) -> str:
@@ -94,7 +94,7 @@ class OpenAICompatibleBackend:
         self._in_flight.close()
 
     async def _generate_one(self, request: GenerateRequest) -> Answer:
-        body = {**self._body(request.messages), **_sampling_fields(request)}
+        body = {**self._body(request.conversation), **_sampling_fields(request)}
         if request.json_schema is not None and not self._schema_refused:
             body["response_format"] = {
                 "type": "json_schema",

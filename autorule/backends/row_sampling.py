@@ -43,5 +43,5 @@ def _nucleus(logits: "torch.Tensor", top_p: float) -> "torch.Tensor":
 
 
 def _row_seed(sampling: Sampling, request: GenerateRequest) -> int:
-    shown = [(message.role, message.content) for message in request.messages]
+    shown = [(message.role, message.content) for message in request.conversation]
     return int(content_id("row", sampling.seed, shown, request.sample_index, request.repeats)[:15], 16)

@@ -9,7 +9,7 @@ import importlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class ScriptedBackend:
         self._script = script if callable(script) else _from_list(script or ())
         self._choice_script = choice_script
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Answer]:
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
         for request in requests:
             with self._lock:
                 self.log.append(request)
@@ -60,7 +60,7 @@ class ScriptedBackend:
                 result = output_from_text(result, "stop", Usage(), self.identity)
             yield Answer(request, result)
 
-    def score_choices(self, requests: Sequence[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
+    def score_choices(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
         for request in requests:
             for question in request.questions:
                 with self._lock:

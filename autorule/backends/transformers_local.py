@@ -8,7 +8,7 @@ cache among all questions.
 import copy
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,9 +57,9 @@ class TransformersLocalBackend:
         self._loaded: _Loaded | None = None
         self._choice_ids: dict[tuple[str, ...], dict[str, list[int]]] = {}
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Answer]:
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
         loaded = self._load()
-        prompts = [(request, loaded.tokens.encode_messages(request.messages)) for request in requests]
+        prompts = [(request, loaded.tokens.encode_messages(request.conversation)) for request in requests]
         fitting = []
         for request, prompt in prompts:
             if len(prompt) + request.sampling.max_tokens > loaded.context:
@@ -74,7 +74,7 @@ class TransformersLocalBackend:
                     outputs = self._generate_batch(loaded, batch)
                 yield from (Answer(request, output) for (request, _), output in zip(batch, outputs, strict=True))
 
-    def score_choices(self, requests: Sequence[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
+    def score_choices(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
         loaded = self._load()
         for request in requests:
             prompt = loaded.tokens.encode_choices(request)
