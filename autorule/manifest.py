@@ -20,6 +20,8 @@ class Funnel(Record):
     """Valid rows that repeat an earlier one, label and order included."""
     pairs_not_drawn: int = 0
     pairs_drawn: int = 0
+    ties_drawn: int = 0
+    """Those of the drawn pairs that are ties, kept as a negative control."""
     chains_expected: int = 0
     chains_given: int = 0
     chains: int = 0
@@ -29,6 +31,8 @@ class Funnel(Record):
     mining_failed: int = 0
     candidates: int = 0
     candidates_set_aside: int = 0
+    candidates_of_ties: int = 0
+    """Mined from ties and good by lint: the negative control."""
     candidates_in_rules: int = 0
     candidates_dropped: int = 0
     merges_failed: int = 0
@@ -55,7 +59,10 @@ class Funnel(Record):
             "chains": (self.chains, self.chains_mined + self.mining_failed),
             "candidates": (
                 self.candidates,
-                self.candidates_set_aside + self.candidates_in_rules + self.candidates_dropped,
+                self.candidates_set_aside
+                + self.candidates_of_ties
+                + self.candidates_in_rules
+                + self.candidates_dropped,
             ),
             "held_out_rows_read": (self.held_out_rows_read, self.held_out_rows_rejected + self.held_out_pairs),
             "completion_rows_read": (

@@ -1,15 +1,20 @@
-"""Which texts say nearly the same: TF-IDF of words and character n-grams, compared in sparse blocks.
+"""Which texts say nearly the same: unit vectors of texts, compared in blocks.
 
-No n × n matrix is ever held, only a few rows of it; time still grows with the square of the number of texts.
+TF-IDF of words and character n-grams by default; an embeddings server or a sentence-transformers model as options. No
+n × n matrix is ever held, only a few rows of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from autorule.errors import MissingExtraError
+from autorule.errors import ConfigError, MissingExtraError
+from autorule.stage_config import SimilarityConfig
 
 PRODUCTS_PER_BLOCK = 4_000_000
 """About 64 MB of values and indices."""
+
+Vectoriser = Callable[[list[str]], Any]
+"""Texts -> unit vectors as the rows of a matrix, sparse or dense; None when no text has a word."""
 
 
 class SimilarPair(NamedTuple):
@@ -20,8 +25,21 @@ class SimilarPair(NamedTuple):
     """Cosine, 0 to 1."""
 
 
+def open_vectoriser(config: SimilarityConfig) -> Vectoriser:
+    """How texts become vectors. Raises ConfigError or MissingExtraError when that can't work."""
+    match config.method:
+        case "tfidf":
+            return text_vectors
+        case "endpoint":
+            from autorule.backends.embeddings import EmbeddingsEndpoint
+
+            return EmbeddingsEndpoint(config).vectors
+        case "sentence_transformers":
+            return _sentence_transformer(config)
+
+
 def text_vectors(texts: list[str]) -> Any:
-    """Unit vectors of the texts as rows of a sparse matrix; None when no text has a word.
+    """TF-IDF vectors of the texts, as a sparse matrix; None when no text has a word.
 
     Raises MissingExtraError without scikit-learn.
     """
@@ -40,35 +58,77 @@ def text_vectors(texts: list[str]) -> Any:
         return None
 
 
-def similar_pairs(texts: list[str], threshold: float) -> Iterator[SimilarPair]:
-    """Every pair of texts whose cosine is at least `threshold`. Raises MissingExtraError without scikit-learn."""
-    vectors = text_vectors(texts)
+def similar_pairs(vectors: Any, threshold: float) -> Iterator[SimilarPair]:
+    """Every pair of rows whose cosine is at least `threshold`; none when there are no vectors."""
     if vectors is None:
         return
+    import numpy as np
+
+    n = vectors.shape[0]
     # Rules share words ("The response should"), so that a block is nearly dense: its height falls as the texts grow.
-    height = max(16, PRODUCTS_PER_BLOCK // len(texts))
-    for start in range(0, len(texts), height):
-        block = (vectors[start : start + height] @ vectors.T).tocoo()
-        rows = block.row + start
-        kept = (block.data >= threshold) & (rows < block.col)
-        yield from map(SimilarPair, rows[kept].tolist(), block.col[kept].tolist(), block.data[kept].tolist())
+    height = max(16, PRODUCTS_PER_BLOCK // n)
+    for start in range(0, n, height):
+        block = _dense(vectors[start : start + height] @ vectors[start:].T)
+        rows, columns = np.nonzero(block >= threshold)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            if row < column:
+                yield SimilarPair(start + row, start + column, float(block[row, column]))
 
 
-def leader_clusters(texts: list[str], threshold: float, max_size: int) -> list[list[int]]:
-    """The texts in clusters of at most `max_size`, each around its earliest text.
+def leader_clusters(vectors: Any, threshold: float, max_size: int) -> list[list[int]]:
+    """The rows in clusters of at most `max_size`, each around its earliest row.
 
-    A text joins the most similar earlier leader within the threshold that has room, or else leads a cluster of its
-    own. So no chain of small steps ties unlike texts together, and the result depends on nothing but the order.
+    A row joins the most similar earlier leader within the threshold that has room, or else leads a cluster of its
+    own. So no chain of small steps ties unlike texts together, and the result depends on nothing but the order. Rows
+    are compared with leaders only: time grows with rows × clusters.
     """
-    neighbours: dict[int, list[tuple[float, int]]] = {}
-    for first, second, similarity in similar_pairs(texts, threshold):
-        neighbours.setdefault(second, []).append((-similarity, first))
-    clusters: dict[int, list[int]] = {}
-    for index in range(len(texts)):
-        near = (leader for _, leader in sorted(neighbours.get(index, ())) if leader in clusters)
-        leader = next((leader for leader in near if len(clusters[leader]) < max_size), None)
-        if leader is None:
-            clusters[index] = [index]
-        else:
-            clusters[leader].append(index)
-    return list(clusters.values())
+    import numpy as np
+
+    clusters: list[list[int]] = []
+    start = 0
+    n = vectors.shape[0]
+    while start < n:
+        stop = min(n, start + max(256, PRODUCTS_PER_BLOCK // max(n - start, len(clusters), 1)))
+        block = vectors[start:stop]
+        earlier = _dense(block @ vectors[[cluster[0] for cluster in clusters]].T) if clusters else None
+        within = _dense(block @ block.T)
+        new: list[int] = []
+        for row in range(stop - start):
+            own = within[row, new]
+            near = own if earlier is None else np.concatenate((earlier[row], own))
+            candidates = np.flatnonzero(near >= threshold)
+            by_similarity = candidates[np.argsort(-near[candidates], kind="stable")]
+            joined = next((index for index in by_similarity if len(clusters[index]) < max_size), None)
+            if joined is None:
+                clusters.append([start + row])
+                new.append(row)
+            else:
+                clusters[joined].append(start + row)
+        start = stop
+    return clusters
+
+
+def _dense(product: Any) -> Any:
+    return product.toarray() if hasattr(product, "toarray") else product
+
+
+def _sentence_transformer(config: SimilarityConfig) -> Vectoriser:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise MissingExtraError("sentence-transformers", "embeddings", "comparing texts by meaning") from error
+    try:
+        model = SentenceTransformer(config.model, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"synthesis.similarity.model {config.model!r} can't be loaded: {error}") from error
+
+    def vectors(texts: list[str]) -> Any:
+        return model.encode(
+            texts,
+            batch_size=config.batch_size,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+
+    return vectors

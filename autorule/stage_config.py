@@ -1,8 +1,8 @@
 """Settings of the four stages: how each asks, and what it keeps."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Config(BaseModel):
@@ -35,6 +35,11 @@ class InterpretationConfig(Config):
     prompt: str = "interpretation"
     n_chains: int = Field(1, ge=1, le=64, description="chains per pair and order")
     both_orders: bool = Field(False, description="ask twice, each response once as A")
+    check_chains: Literal["off", "mark", "leave_out"] = Field(
+        "off",
+        description="ask for the winner from the chain alone: mark chains that do not lead to it, or leave them out",
+    )
+    check_prompt: str = "chain_check"
     max_response_chars: int = Field(24_000, ge=200, description="of each response; the middle of the rest is left out")
     sampling: InterpretationSampling = InterpretationSampling()
 
@@ -49,14 +54,50 @@ class MiningConfig(Config):
     sampling: Sampling = Sampling()
 
 
+class SimilarityConfig(Config):
+    """How alike two rules are: by their words, or by vectors of a model."""
+
+    method: Literal["tfidf", "endpoint", "sentence_transformers"] = "tfidf"
+    model: str | None = Field(None, description="name on the server; folder or hub name for sentence_transformers")
+    base_url: str | None = Field(None, description="server with /embeddings, such as http://127.0.0.1:8001/v1")
+    api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
+    batch_size: int = Field(128, ge=1, description="texts in one request")
+
+    @model_validator(mode="after")
+    def _a_model_is_named(self) -> Self:
+        if self.method != "tfidf" and not self.model:
+            raise ValueError(f"similarity method {self.method} needs a model")
+        if self.method == "endpoint" and not self.base_url:
+            raise ValueError("similarity method endpoint needs base_url, such as http://127.0.0.1:8001/v1")
+        return self
+
+
 class SynthesisConfig(Config):
     prompt: str = "synthesis"
-    max_rules: int = Field(25, ge=1, description="size of the rule set")
+    review_prompt: str = "synthesis_review"
+    split_prompt: str = "synthesis_split"
+    contradiction_prompt: str = "synthesis_contradictions"
+    max_rules: int | None = Field(50, ge=1, description="size of the rule set; no bound when left out")
+    min_support_share: float = Field(
+        0.005,
+        ge=0,
+        le=1,
+        description="share of the pairs that must stand behind a rule, rounded up to a number of pairs",
+    )
+    single_merge: bool = Field(False, description="one call with every distinct candidate, as in the AutoRule paper")
+    similarity: SimilarityConfig = SimilarityConfig()
     fold_similarity: float = Field(0.9, gt=0, le=1, description="cosine from which two candidates count as one")
     merge_similarity: float = Field(0.35, gt=0, le=1, description="cosine from which rules are merged together")
-    max_merge_rules: int = Field(60, ge=2, description="rules in one merge call")
-    merge_rounds: int = Field(3, ge=0, description="0 only folds; 1 merges clusters; more merge the merged lists")
-    asks: int = Field(2, ge=1, le=5)
+    max_merge_rules: int = Field(100, ge=2, description="rules in one merge call")
+    context_tokens: int = Field(32_768, ge=512, description="context of the merging model: prompt, thinking and answer")
+    merge_rounds: int = Field(
+        4, ge=0, description="0 only folds; 1 merges clusters; each further one wider clusters, and then one list"
+    )
+    review: bool = Field(True, description="ask once more where a merge forgot a rule or joined unlike ones")
+    split_compound: bool = Field(True, description="ask to split rules that ask for several things")
+    find_contradictions: bool = Field(True, description="ask which similar rules contradict each other")
+    contradiction_similarity: float = Field(0.25, gt=0, le=1, description="cosine from which two rules are compared")
+    asks: int = Field(2, ge=1, le=5, description="how often one call may be asked before it fails")
     sampling: SynthesisSampling = SynthesisSampling()
 
 

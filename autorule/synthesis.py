@@ -1,44 +1,25 @@
-"""Stage 3: from thousands of candidates to tens of rules.
+"""Stage 3: from thousands of candidates to tens of rules. What is merged with what, and what is kept.
 
-Candidates with the same words fold first, then near duplicates; the model merges clusters of similar rules, then
-lists of what is left, until one list fits. Every candidate ends behind a rule or with a stated reason. A merge that
-fails leaves its rules as they were. AutoRule (arXiv 2506.15651) merges once, in a single call; here that would be
-one list of all candidates.
+Candidates with the same words fold first, then near duplicates; the model merges clusters of similar rules, then wider
+clusters, until one list fits a call, and then that list (merging.py has the questions). Every candidate ends behind a
+rule or with a stated reason. AutoRule (arXiv 2506.15651) merges once, in a single call: `single_merge`.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from autorule.answer_text import json_values, list_item, whole_answer
-from autorule.backends.base import GenerateRequest
-from autorule.errors import ParseError
-from autorule.linting import lint_rule
-from autorule.prompting import Prompt, fence_for
-from autorule.records import CandidateRule, DroppedCandidate, ModelOutput, Rule, content_id
-from autorule.rule_text import clean_rule, normalise_rule
-from autorule.similarity import leader_clusters
+from autorule.errors import RunFailedError
+from autorule.records import CandidateRule, DroppedCandidate, Rule, content_id
+from autorule.rule_text import normalise_rule
+from autorule.similarity import Vectoriser, leader_clusters
 from autorule.stage_config import SynthesisConfig
+from autorule.token_estimate import estimate_tokens
 
-MERGE_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "rules": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "rule": {"type": "string"},
-                    "from": {"type": "array", "items": {"type": "integer"}, "minItems": 1},
-                },
-                "required": ["rule", "from"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["rules"],
-    "additionalProperties": False,
-}
+WIDER = 0.6
+"""Each round of merging looks for clusters with so much of the similarity of the round before."""
+TOKENS_PER_NUMBER = 4
 
 
 class Draft(NamedTuple):
@@ -52,14 +33,14 @@ class Draft(NamedTuple):
         return len({candidate.pair_id for candidate in self.candidates})
 
 
-class Merged(NamedTuple):
-    """One rule of a merge answer, with the numbers (from 0) of the rules that it replaces."""
+class Dropped(NamedTuple):
+    """Drafts that become no rule, and why."""
 
-    text: str
-    members: tuple[int, ...]
+    drafts: tuple[Draft, ...]
+    reason: str
 
 
-def fold(candidates: Iterable[CandidateRule], config: SynthesisConfig) -> list[Draft]:
+def fold(candidates: Iterable[CandidateRule], config: SynthesisConfig, vectorise: Vectoriser) -> list[Draft]:
     """Candidates that say the same in the same or nearly the same words, as one draft each; best supported first.
 
     The text of a draft is the commonest wording, then the shortest.
@@ -68,8 +49,15 @@ def fold(candidates: Iterable[CandidateRule], config: SynthesisConfig) -> list[D
     for candidate in candidates:
         same.setdefault(normalise_rule(candidate.text), []).append(candidate)
     drafts = in_order(_draft(group) for group in same.values())
-    clusters = leader_clusters([draft.text for draft in drafts], config.fold_similarity, max_size=len(drafts))
+    if config.fold_similarity == 1 or (vectors := vectors_of(drafts, vectorise)) is None:
+        return drafts
+    clusters = leader_clusters(vectors, config.fold_similarity, max_size=len(drafts))
     return in_order(_draft([c for index in cluster for c in drafts[index].candidates]) for cluster in clusters)
+
+
+def vectors_of(drafts: Sequence[Draft], vectorise: Vectoriser) -> Any:
+    """One unit vector for each draft; None when there is nothing to compare."""
+    return vectorise([draft.text for draft in drafts]) if len(drafts) > 1 else None
 
 
 def in_order(drafts: Iterable[Draft]) -> list[Draft]:
@@ -77,62 +65,54 @@ def in_order(drafts: Iterable[Draft]) -> list[Draft]:
     return sorted(drafts, key=lambda draft: (-draft.support, draft.text))
 
 
-def merge_groups(drafts: Sequence[Draft], config: SynthesisConfig, round_index: int) -> list[list[Draft]]:
-    """What one round merges: clusters of similar drafts first, then the whole list in pieces that fit a call."""
-    if round_index == 0:
-        clusters = leader_clusters([draft.text for draft in drafts], config.merge_similarity, config.max_merge_rules)
-        return [[drafts[index] for index in cluster] for cluster in clusters if len(cluster) > 1]
-    step = config.max_merge_rules
-    return [list(drafts[start : start + step]) for start in range(0, len(drafts), step) if len(drafts) > 1]
-
-
-def build_request(group: Sequence[Draft], prompt: Prompt, config: SynthesisConfig) -> GenerateRequest:
-    """The question how to merge one group. `prompt` shows {rules}, a numbered list, and may show {fence}."""
-    rules = "\n".join(f"{number}. {draft.text}" for number, draft in enumerate(group, start=1))
-    return GenerateRequest(
-        request_id=content_id("merge", [draft.text for draft in group]),
-        stage="synthesis",
-        messages=prompt.render({"rules": rules}, {"fence": fence_for([rules]), "max_rules": str(config.max_rules)}),
-        sampling=config.sampling,
-        json_schema=None if prompt.begun_answer else MERGE_SCHEMA,
-        prompt_sha256=prompt.sha256,
-    )
-
-
-def parse_merge(request: GenerateRequest, output: ModelOutput, n_rules: int) -> list[Merged]:
-    """The merged rules of an answer: JSON with `rule` and `from`, or one plain line that replaces the whole group.
-
-    Raises ParseError for anything else: a number outside the group, several rules that do not say what they replace.
-    """
-    text = whole_answer(request.messages, output.text)
-    found = [value["rules"] for value in json_values(text) if isinstance(value, dict) and _is_merge(value.get("rules"))]
-    if not found:
-        lines = [list_item(line) or line.strip() for line in text.splitlines() if line.strip()]
-        begun = request.messages[-1].role == "assistant"
-        if len(lines) != 1 or output.finish_reason == "length" or not begun:
-            raise ParseError(f"neither JSON with rules nor a single rule in the answer: {output.text[:80]!r}")
-        return [Merged(clean_rule(lines[0]), tuple(range(n_rules)))]
-    merged = []
-    for entry in found[-1]:  # an earlier one may echo the example in the prompt
-        numbers = entry["from"]
-        if outside := [number for number in numbers if not 1 <= number <= n_rules]:
-            raise ParseError(f"rule number {outside[0]} is not in the list of {n_rules}")
-        merged.append(Merged(clean_rule(entry["rule"]), tuple(sorted({number - 1 for number in numbers}))))
-    return merged
-
-
-def apply_merge(group: Sequence[Draft], merged: Sequence[Merged], prompt: Prompt, max_chars: int) -> list[Draft]:
-    """The drafts of a group after its merge. A member that the answer forgot stays, and so do the members of a merged
-    rule that reads as none (mining's lint)."""
-    drafts = []
-    used: set[int] = set()
-    for text, members in merged:
-        if lint_rule(text, prompt.text, max_chars):
+def merge_groups(
+    drafts: Sequence[Draft], vectors: Any, config: SynthesisConfig, round_index: int
+) -> list[tuple[Draft, ...]]:
+    """What one round merges: clusters of similar drafts, several small ones in one call; later rounds wider ones."""
+    if vectors is None:
+        return []
+    threshold = config.merge_similarity * WIDER**round_index
+    groups: list[tuple[Draft, ...]] = []
+    for cluster in leader_clusters(vectors, threshold, config.max_merge_rules):
+        if len(cluster) == 1:
             continue
-        used.update(members)
-        drafts.append(Draft(text, _distinct(c for index in members for c in group[index].candidates)))
-    drafts += [draft for index, draft in enumerate(group) if index not in used]
-    return _join_same(drafts)
+        group = tuple(drafts[index] for index in cluster)
+        if groups and round_index and fits_one_call((*groups[-1], *group), config):
+            groups[-1] += group
+        else:
+            groups += _in_pieces(group, config)
+    return groups
+
+
+def fits_one_call(drafts: Sequence[Draft], config: SynthesisConfig) -> bool:
+    """Whether one merge call can take the list: at most `max_merge_rules`, and an answer as long as the list, thinking
+    left out, in half of the answer's tokens and a third of the context."""
+    room = min(config.context_tokens // 3, config.sampling.max_tokens // 2)
+    return len(drafts) <= config.max_merge_rules and list_tokens(drafts) <= room
+
+
+def best_list(drafts: Sequence[Draft], config: SynthesisConfig) -> tuple[Draft, ...]:
+    """As many of the best supported drafts as fit one call."""
+    n = min(len(drafts), config.max_merge_rules)
+    while n > 1 and not fits_one_call(drafts[:n], config):
+        n -= max(1, n // 20)
+    return tuple(drafts[:n])
+
+
+def list_tokens(drafts: Sequence[Draft]) -> int:
+    return sum(estimate_tokens(draft.text) + TOKENS_PER_NUMBER for draft in drafts)
+
+
+def check_single_merge(drafts: Sequence[Draft], config: SynthesisConfig) -> None:
+    """Raises RunFailedError when the list and an answer as long as it can't fit the context: what the call would lose
+    can't be known."""
+    needed = 2 * list_tokens(drafts)
+    if needed > config.context_tokens:
+        raise RunFailedError(
+            f"a single merge of {len(drafts):,} distinct candidates needs about {needed:,} tokens for list and answer, "
+            f"the context has {config.context_tokens:,} (synthesis.context_tokens). It was not sent: take fewer "
+            "pairs (--limit), a model with a longer context, or synthesis.single_merge=false"
+        )
 
 
 def after_round(
@@ -141,58 +121,83 @@ def after_round(
     """All drafts after a round: the results of the groups that were merged, and every draft that no merge replaced."""
     replaced = {draft.text for key in merged for draft in groups[key]}
     untouched = (draft for draft in drafts if draft.text not in replaced)
-    return in_order(_join_same([*untouched, *(draft for key in groups for draft in merged.get(key, ()))]))
+    return in_order(join_same([*untouched, *(draft for key in groups for draft in merged.get(key, ()))]))
 
 
-def finish(drafts: Sequence[Draft], config: SynthesisConfig) -> tuple[list[Rule], list[DroppedCandidate]]:
-    """The final rules, at most `max_rules`, by support; and every candidate behind none of them, with the reason."""
-    ordered = in_order(_join_same(drafts))
-    kept, over = ordered[: config.max_rules], ordered[config.max_rules :]
-    rules = [
+def choose(drafts: Sequence[Draft], config: SynthesisConfig, n_pairs: int) -> tuple[list[Draft], list[Dropped]]:
+    """The drafts that become rules, best supported first, and the others with the reason."""
+    ordered = in_order(join_same(drafts))
+    least = max(1, math.ceil(config.min_support_share * n_pairs))
+    supported = [draft for draft in ordered if draft.support >= least]
+    kept = supported[: config.max_rules]
+    below, over = ordered[len(supported) :], supported[len(kept) :]
+    dropped = [
+        Dropped((draft,), f"support {draft.support} is below {least} of {n_pairs} pairs (min_support_share)")
+        for draft in below
+    ]
+    dropped += [Dropped((d,), f"over the size cap of {config.max_rules} rules (support {d.support})") for d in over]
+    return kept, dropped
+
+
+def as_rules(drafts: Sequence[Draft], contradictions: Iterable[tuple[str, str]] = ()) -> list[Rule]:
+    """The drafts as rules, in their order; `contradictions` are pairs of rule ids."""
+    contradicted: dict[str, set[str]] = {}
+    for one, other in contradictions:
+        contradicted.setdefault(one, set()).add(other)
+        contradicted.setdefault(other, set()).add(one)
+    return [
         Rule(
-            rule_id=content_id("rule", normalise_rule(draft.text)),
+            rule_id=rule_id(draft.text),
             text=draft.text,
             support=draft.support,
             candidate_ids=tuple(sorted({candidate.candidate_id for candidate in draft.candidates})),
             pair_ids=tuple(sorted({candidate.pair_id for candidate in draft.candidates})),
+            contradicts=tuple(sorted(contradicted.get(rule_id(draft.text), ()))),
         )
-        for draft in kept
+        for draft in drafts
     ]
+
+
+def as_dropped(dropped: Iterable[Dropped], rules: Sequence[Rule]) -> list[DroppedCandidate]:
+    """Every candidate behind no rule, with the first reason that was given for it."""
     behind = {candidate_id for rule in rules for candidate_id in rule.candidate_ids}
-    dropped = {
-        c.candidate_id: f"over the size cap of {config.max_rules} rules (support {draft.support})"
-        for draft in over
-        for c in draft.candidates
-        if c.candidate_id not in behind
-    }
-    return rules, [DroppedCandidate(candidate_id=key, reason=reason) for key, reason in sorted(dropped.items())]
+    reasons: dict[str, str] = {}
+    for drafts, reason in dropped:
+        for candidate in (c for draft in drafts for c in draft.candidates if c.candidate_id not in behind):
+            reasons.setdefault(candidate.candidate_id, reason)
+    return [DroppedCandidate(candidate_id=key, reason=reason) for key, reason in sorted(reasons.items())]
+
+
+def rule_id(text: str) -> str:
+    """The id of a rule: a hash of its words."""
+    return content_id("rule", normalise_rule(text))
+
+
+def join_same(drafts: Iterable[Draft]) -> list[Draft]:
+    """The drafts, those with the same words joined."""
+    joined: dict[str, Draft] = {}
+    for draft in drafts:
+        key = normalise_rule(draft.text)
+        before = joined.get(key)
+        joined[key] = Draft(before.text, distinct((*before.candidates, *draft.candidates))) if before else draft
+    return list(joined.values())
+
+
+def distinct(candidates: Iterable[CandidateRule]) -> tuple[CandidateRule, ...]:
+    return tuple({candidate.candidate_id: candidate for candidate in candidates}.values())
+
+
+def _in_pieces(group: tuple[Draft, ...], config: SynthesisConfig) -> list[tuple[Draft, ...]]:
+    """The group, cut where one call can't take it whole."""
+    pieces = []
+    while group:
+        piece = best_list(group, config)
+        pieces.append(piece)
+        group = group[len(piece) :]
+    return [piece for piece in pieces if len(piece) > 1]
 
 
 def _draft(candidates: Sequence[CandidateRule]) -> Draft:
     counts = Counter(candidate.text for candidate in candidates)
     text = min(counts, key=lambda text: (-counts[text], len(text), text))
     return Draft(text, tuple(candidates))
-
-
-def _join_same(drafts: Iterable[Draft]) -> list[Draft]:
-    joined: dict[str, Draft] = {}
-    for draft in drafts:
-        key = normalise_rule(draft.text)
-        before = joined.get(key)
-        joined[key] = Draft(before.text, _distinct((*before.candidates, *draft.candidates))) if before else draft
-    return list(joined.values())
-
-
-def _distinct(candidates: Iterable[CandidateRule]) -> tuple[CandidateRule, ...]:
-    return tuple({candidate.candidate_id: candidate for candidate in candidates}.values())
-
-
-def _is_merge(entries: object) -> bool:
-    return isinstance(entries, list) and all(
-        isinstance(entry, dict)
-        and isinstance(entry.get("rule"), str)
-        and isinstance(entry.get("from"), list)
-        and all(isinstance(number, int) and not isinstance(number, bool) for number in entry["from"])
-        and entry["from"]
-        for entry in entries
-    )

@@ -15,6 +15,7 @@ from autorule.prompting import load_prompt
 from autorule.records import Completion, PreferencePair, RejectedRow, RejectionReason, content_id
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash
 from autorule.run_folder import PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run, write_text
+from autorule.similarity import open_vectoriser
 from autorule.tasks.shards import write_parts
 from autorule.tasks.steps import step
 from autorule.verification import completions_of
@@ -30,7 +31,14 @@ def check_before_extraction(config: ExtractConfig) -> None:
             check_file(path)
     load_prompt(config.interpretation.prompt).check(("prompt", "response_a", "response_b", "preferred"), ("fence",))
     load_prompt(config.mining.prompt).check(("chain",), ("fence", "max_rules"))
-    load_prompt(config.synthesis.prompt).check(("rules",), ("fence", "max_rules"))
+    load_prompt(config.synthesis.prompt).check(("rules",), ("fence",))
+    if config.synthesis.review:
+        load_prompt(config.synthesis.review_prompt).check(("rules", "statements"), ("fence",))
+    if config.synthesis.split_compound:
+        load_prompt(config.synthesis.split_prompt).check(("rules",), ("fence",))
+    if config.synthesis.find_contradictions:
+        load_prompt(config.synthesis.contradiction_prompt).check(("pairs",), ("fence",))
+    open_vectoriser(config.synthesis.similarity)
     load_prompt(config.verification.prompt).check(("conversation",), question=("rule",))
     models = (config.model, config.extractor, config.merger, config.verifier if config.held_out else None)
     for model in {model.model_dump_json(): model for model in models if model}.values():

@@ -1,43 +1,206 @@
 """Stage 3: the candidates of all shards become one rule set."""
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
 from autorule import progress
 from autorule.asking import ask
 from autorule.backends import open_cached
 from autorule.backends.base import GenerateRequest
 from autorule.backends.cached import CachedBackend
+from autorule.budget import budget_of
 from autorule.config import ExtractConfig
 from autorule.errors import RunFailedError
-from autorule.prompting import Prompt, load_prompt
-from autorule.records import CandidateRule, Failure, ModelOutput, PreferencePair
-from autorule.rule_sets import Provenance, RuleSet, VerificationSpec, dump_rule_set, prompt_hash
-from autorule.run_folder import CANDIDATES, DROPPED, PAIRS, RULE_SET, Run, read_records, write_text
-from autorule.synthesis import (
-    Draft,
-    Merged,
-    after_round,
+from autorule.linting import sets_aside
+from autorule.merging import (
     apply_merge,
     build_request,
-    finish,
+    build_review,
+    parse_merge,
+    parse_review,
+    read_merge,
+)
+from autorule.prompting import Prompt, load_prompt
+from autorule.records import CandidateRule, Failure, ModelOutput, PreferencePair, Rule
+from autorule.rule_checks import (
+    apply_split,
+    build_contradictions,
+    build_split,
+    compound_drafts,
+    parse_contradictions,
+    parse_split,
+    to_compare,
+)
+from autorule.rule_sets import Provenance, RuleSet, VerificationSpec, dump_rule_set, prompt_hash
+from autorule.run_folder import CANDIDATES, DROPPED, PAIRS, RULE_SET, Run, read_records, write_text
+from autorule.similarity import Vectoriser, open_vectoriser, similar_pairs
+from autorule.stage_config import SynthesisConfig
+from autorule.synthesis import (
+    Draft,
+    Dropped,
+    after_round,
+    as_dropped,
+    as_rules,
+    best_list,
+    check_single_merge,
+    choose,
+    fits_one_call,
     fold,
     merge_groups,
-    parse_merge,
+    rule_id,
+    vectors_of,
 )
 from autorule.tasks.steps import step
+
+Parsed = TypeVar("Parsed")
+
+
+class _Merger(NamedTuple):
+    """What every call of the stage needs."""
+
+    run: Run
+    backend: CachedBackend
+    config: SynthesisConfig
+    max_rule_chars: int
+    vectorise: Vectoriser
+
+    def prompt(self, name: str) -> Prompt:
+        return load_prompt(getattr(self.config, name))
+
+    def ask_all(
+        self, requests: Sequence[GenerateRequest], parse: Callable[[GenerateRequest, ModelOutput], Parsed]
+    ) -> dict[str, Parsed]:
+        """Request id -> parsed answer. A call that fails is noted, and what it was about stays as it was."""
+        distinct = list({request.request_id: request for request in requests}.values())
+        progress.announce("synthesis", len(distinct))
+        answers: dict[str, Parsed] = {}
+        failures = []
+        for request, result in ask(self.backend, distinct, parse, self.config.asks):
+            progress.advance("synthesis")
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                answers[request.request_id] = result
+        self.run.add_failures(failures)
+        self.run.count(merges_failed=len(failures))
+        self.run.add_usage("synthesis", self.backend.take_counts())
+        self.run.stop_if_over_budget()
+        return answers
 
 
 @step("synthesize-rules")
 def synthesize_rules(run: Run, config: ExtractConfig) -> RuleSet:
     """Folds and merges the candidates and writes the rule set. Raises RunFailedError when there is no rule."""
-    prompt = load_prompt(config.synthesis.prompt)
-    backend = open_cached(config.merger or config.model, config.cache)
-    run.add_model("synthesis", backend.identity, prompt.sha256)
-    drafts = fold((c for c in read_records(run.folder / CANDIDATES, CandidateRule) if not c.lint), config.synthesis)
-    for round_index in range(config.synthesis.merge_rounds):
-        if round_index > 0 and len(drafts) <= config.synthesis.max_rules:
+    model = config.merger or config.model
+    backend = open_cached(model, config.cache, budget_of(run.folder, config.budget))
+    run.add_model("synthesis", backend.identity, load_prompt(config.synthesis.prompt).sha256)
+    vectorise = open_vectoriser(config.synthesis.similarity)
+    merger = _Merger(run, backend, config.synthesis, config.mining.max_rule_chars, vectorise)
+    candidates = (c for c in read_records(run.folder / CANDIDATES, CandidateRule) if not sets_aside(c.lint))
+    drafts = fold((c for c in candidates if not c.control), config.synthesis, vectorise)
+    dropped: list[Dropped] = []
+    if config.synthesis.single_merge:
+        drafts, dropped = _merge_once(merger, drafts)
+    else:
+        drafts = _merge_in_rounds(merger, drafts)
+    n_pairs = run.manifest.funnel.pairs_drawn - run.manifest.funnel.ties_drawn
+    if config.synthesis.split_compound:
+        drafts = _split(merger, drafts, n_pairs)
+    kept, left = choose(drafts, config.synthesis, n_pairs)
+    rules = as_rules(kept, _contradictions(merger, kept) if config.synthesis.find_contradictions else ())
+    return _write(run, config, rules, [*dropped, *left])
+
+
+def _merge_in_rounds(merger: _Merger, drafts: list[Draft]) -> list[Draft]:
+    """Clusters, then wider clusters, until one list fits a call; and then that list."""
+    config = merger.config
+    for round_index in range(config.merge_rounds):
+        if round_index > 0 and fits_one_call(drafts, config):
             break
-        drafts = _merge_round(run, config, prompt, backend, drafts, round_index)
-    run.add_usage("synthesis", backend.counts)
-    rules, dropped = finish(drafts, config.synthesis)
+        vectors = vectors_of(drafts, merger.vectorise)
+        drafts = _merge(merger, drafts, merge_groups(drafts, vectors, config, round_index))
+    if config.merge_rounds > 1 and len(last := best_list(drafts, config)) > 1:
+        drafts = _merge(merger, drafts, [last])
+    return drafts
+
+
+def _merge_once(merger: _Merger, drafts: list[Draft]) -> tuple[list[Draft], list[Dropped]]:
+    """One call with every draft, as the paper has it; what the answer leaves out is dropped, as there."""
+    if len(drafts) < 2:
+        return drafts, []
+    check_single_merge(drafts, merger.config)
+    merged = _merge(merger, drafts, [tuple(drafts)])
+    before = {draft.text: draft for draft in drafts}
+    left_out = [draft for draft in merged if before.get(draft.text) == draft]
+    rewritten = [draft for draft in merged if before.get(draft.text) != draft]
+    return (rewritten, [Dropped(tuple(left_out), "left out by the merge")]) if rewritten else (merged, [])
+
+
+def _merge(merger: _Merger, drafts: list[Draft], groups: Sequence[tuple[Draft, ...]]) -> list[Draft]:
+    """All drafts after these groups were merged. The members of a merge that failed stay as they were."""
+    config, prompt = merger.config, merger.prompt("prompt")
+    asked = {
+        request.request_id: (request, group) for group in groups for request in [build_request(group, prompt, config)]
+    }
+    answers = merger.ask_all(
+        [request for request, _ in asked.values()],
+        lambda request, output: parse_merge(request, output, len(asked[request.request_id][1])),
+    )
+    merges = {
+        key: read_merge(asked[key][1], answer, prompt, merger.max_rule_chars, config, merger.vectorise)
+        for key, answer in answers.items()
+    }
+    reviews = {}
+    if config.review:
+        review_prompt = merger.prompt("review_prompt")
+        to_ask = {key: merge for key, merge in merges.items() if merge.to_review and merge.rules}
+        reviews = {key: build_review(merge, review_prompt, config) for key, merge in to_ask.items()}
+    sizes = {
+        request.request_id: (len(merges[key].to_review), len(merges[key].rules)) for key, request in reviews.items()
+    }
+    reviewed = merger.ask_all(
+        list(reviews.values()), lambda request, output: parse_review(request, output, *sizes[request.request_id])
+    )
+    after = {
+        key: apply_merge(merge, reviewed.get(reviews[key].request_id) if key in reviews else None)
+        for key, merge in merges.items()
+    }
+    return after_round(drafts, {key: group for key, (_, group) in asked.items()}, after)
+
+
+def _split(merger: _Merger, drafts: list[Draft], n_pairs: int) -> list[Draft]:
+    """The drafts, with the compound ones among those that would become rules split."""
+    compound = compound_drafts(choose(drafts, merger.config, n_pairs)[0], merger.max_rule_chars)
+    if not compound:
+        return drafts
+    prompt = merger.prompt("split_prompt")
+    request = build_split(compound, prompt, merger.config)
+    answers = merger.ask_all([request], lambda request, output: parse_split(request, output, len(compound)))
+    parts = answers.get(request.request_id, {})
+    split = apply_split(compound, parts, prompt, merger.max_rule_chars)
+    return after_round(drafts, {"split": compound}, {"split": split})
+
+
+def _contradictions(merger: _Merger, kept: list[Draft]) -> list[tuple[str, str]]:
+    """Pairs of rule ids that contradict each other, looked for among similar rules only."""
+    prompt = merger.prompt("contradiction_prompt")
+    vectors = vectors_of(kept, merger.vectorise)
+    calls = to_compare(list(similar_pairs(vectors, merger.config.contradiction_similarity)))
+    asked = {}
+    for pairs in calls:
+        texts = [(kept[pair.first].text, kept[pair.second].text) for pair in pairs]
+        request = build_contradictions(texts, prompt, merger.config)
+        asked[request.request_id] = (request, texts)
+    answers = merger.ask_all(
+        [request for request, _ in asked.values()],
+        lambda request, output: parse_contradictions(request, output, len(asked[request.request_id][1])),
+    )
+    found = [asked[key][1][number] for key, numbers in answers.items() for number in numbers]
+    return [(rule_id(one), rule_id(other)) for one, other in found]
+
+
+def _write(run: Run, config: ExtractConfig, rules: list[Rule], left: list[Dropped]) -> RuleSet:
+    dropped = as_dropped(left, rules)
     behind = {candidate_id for rule in rules for candidate_id in rule.candidate_ids}
     run.write(DROPPED, dropped)
     run.count(rules=len(rules), candidates_in_rules=len(behind), candidates_dropped=len(dropped))
@@ -45,7 +208,7 @@ def synthesize_rules(run: Run, config: ExtractConfig) -> RuleSet:
         funnel = run.manifest.funnel
         raise RunFailedError(
             f"no rule came out: {funnel.candidates} candidates, {funnel.candidates_set_aside} of them set aside "
-            f"(see {CANDIDATES} in {run.folder})"
+            f"(see {CANDIDATES}), {len(dropped)} dropped (see {DROPPED} in {run.folder})"
         )
     rule_set = RuleSet(
         rules=tuple(rules),
@@ -55,33 +218,6 @@ def synthesize_rules(run: Run, config: ExtractConfig) -> RuleSet:
     )
     write_text(run.folder / RULE_SET, dump_rule_set(rule_set))
     return rule_set
-
-
-def _merge_round(
-    run: Run, config: ExtractConfig, prompt: Prompt, backend: CachedBackend, drafts: list[Draft], round_index: int
-) -> list[Draft]:
-    """One round of merges. The members of a merge that failed stay as they were."""
-    groups = {}
-    for group in merge_groups(drafts, config.synthesis, round_index):
-        request = build_request(group, prompt, config.synthesis)
-        groups[request.request_id] = (request, group)
-
-    def parse(request: GenerateRequest, output: ModelOutput) -> list[Merged]:
-        return parse_merge(request, output, len(groups[request.request_id][1]))
-
-    progress.announce("synthesis", len(groups))
-    merged: dict[str, list[Draft]] = {}
-    failures = []
-    for request, result in ask(backend, [request for request, _ in groups.values()], parse, config.synthesis.asks):
-        progress.advance("synthesis")
-        if isinstance(result, Failure):
-            failures.append(result)
-        else:
-            group = groups[request.request_id][1]
-            merged[request.request_id] = apply_merge(group, result, prompt, config.mining.max_rule_chars)
-    run.add_failures(failures)
-    run.count(merges_failed=len(failures))
-    return after_round(drafts, {key: group for key, (_, group) in groups.items()}, merged)
 
 
 def _provenance(run: Run, config: ExtractConfig) -> Provenance:

@@ -37,6 +37,12 @@ def answer_text(stage: str, shown: str) -> tuple[str, str | None]:
         found = [known for known in THEMES if known in shown] or [theme]
         return json.dumps({"rules": [f"The response should {known}." for known in found]}), None
     numbers = re.findall(r"^(\d+)\. (.*)$", shown, re.MULTILINE)
+    if shown.startswith("Here are the rules of a list"):  # a review
+        return json.dumps({"matches": []}), None
+    if shown.startswith("Each of these rules"):
+        return json.dumps({"rules": [{"from": int(index), "parts": [text]} for index, text in numbers]}), None
+    if shown.startswith("Here are pairs of rules"):
+        return json.dumps({"contradictions": []}), None
     by_text: dict[str, list[int]] = {}
     for index, text in numbers:
         by_text.setdefault(text, []).append(int(index))

@@ -45,7 +45,12 @@ class CachedBackend:
         self.batch_size = backend.batch_size
         self.counts = CallCounts()
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Answer]:
+    def take_counts(self) -> CallCounts:
+        """The calls counted since the last time."""
+        counts, self.counts = self.counts, CallCounts()
+        return counts
+
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
         same: dict[bytes, list[GenerateRequest]] = {}
         for request in requests:
             same.setdefault(_generation_key(self.identity, request), []).append(request)
@@ -122,7 +127,7 @@ class CachedBackend:
             counts = CallCounts(sent=1, prompt_tokens=estimate_message_tokens(shown), completion_tokens=written)
         self._account.spend(counts)
 
-    def score_choices(self, requests: Sequence[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
+    def score_choices(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
         to_send = []
         for request in requests:
             known = self._known_choices(request)

@@ -5,7 +5,6 @@ never waits for another's stragglers, and the server never sees more than `concu
 """
 
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -20,9 +19,10 @@ from autorule.backends.base import (
 )
 from autorule.backends.chat_replies import read_choices, read_output
 from autorule.backends.in_flight import InFlight
+from autorule.backends.keys import read_key
 from autorule.backends.retrying import FailedExchangeError, post_json
 from autorule.config import ModelConfig
-from autorule.errors import BackendError, ConfigError
+from autorule.errors import BackendError
 from autorule.prompting import neutralise_special_tokens
 from autorule.records import Failure, Messages, content_id
 
@@ -47,7 +47,7 @@ class OpenAICompatibleBackend:
         if config.extra_body:
             self.identity += f"+{content_id(config.extra_body)}"
         self._schema_refused = False
-        self._key = _read_key(config)
+        self._key = read_key(config.api_key_env)
         self._headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         self._client = httpx.AsyncClient(
             base_url=config.base_url,
@@ -158,18 +158,6 @@ class OpenAICompatibleBackend:
             self._config.max_retries,
             self._config.retry_wait_s,
         )
-
-
-def _read_key(config: ModelConfig) -> str:
-    """The key, from the environment; empty when the config names no variable for one."""
-    if config.api_key_env is None:
-        return ""
-    key = os.environ.get(config.api_key_env, "").strip()
-    if not key:
-        raise ConfigError(f"environment variable {config.api_key_env} (api_key_env) is not set: export it with the key")
-    if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"environment variable {config.api_key_env} holds characters that no key can have")
-    return key
 
 
 def _served_models(response: httpx.Response) -> list[str]:

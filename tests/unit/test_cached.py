@@ -69,7 +69,11 @@ def test_the_same_request_twice_in_one_call_is_sent_once(store):
 
 def test_an_answer_that_can_not_be_parsed_is_kept_but_asked_again_under_the_next_attempt(store):
     model = ScriptedBackend(["bad", "good"])
-    picky = request(fault=lambda output: None if output.text == "good" else Failure(stage="mining", kind="parse", message="not good"))
+    picky = request(
+        fault=lambda output: (
+            None if output.text == "good" else Failure(stage="mining", kind="parse", message="not good")
+        )
+    )
     backend = CachedBackend(model, store)
     assert texts(backend, picky) == ["bad"]
     assert texts(backend, picky) == ["good"]

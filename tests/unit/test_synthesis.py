@@ -1,28 +1,41 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autorule.asking import ask
 from autorule.backends.base import output_from_text
 from autorule.backends.scripted import ScriptedBackend
-from autorule.errors import ParseError
-from autorule.prompting import load_prompt
-from autorule.records import CandidateRule, Failure, Usage, content_id
-from autorule.similarity import leader_clusters, similar_pairs
-from autorule.stage_config import SynthesisConfig
-from autorule.synthesis import (
+from autorule.errors import ParseError, RunFailedError
+from autorule.merging import (
+    Merge,
     Merged,
-    after_round,
     apply_merge,
     build_request,
-    finish,
+    build_review,
+    parse_merge,
+    parse_review,
+    read_merge,
+)
+from autorule.prompting import load_prompt
+from autorule.records import CandidateRule, Failure, Usage, content_id
+from autorule.similarity import leader_clusters, similar_pairs, text_vectors
+from autorule.stage_config import SynthesisConfig
+from autorule.synthesis import (
+    after_round,
+    as_dropped,
+    as_rules,
+    check_single_merge,
+    choose,
+    fits_one_call,
     fold,
     in_order,
     merge_groups,
-    parse_merge,
 )
 
 CONFIG = SynthesisConfig()
+NO_REVIEW = SynthesisConfig(review=False)
 PROMPT = load_prompt("synthesis")
 
 
@@ -32,8 +45,14 @@ def candidate(text: str, pair: str) -> CandidateRule:
 
 def drafts(*texts: str):
     return in_order(
-        fold([candidate(text, f"p{i}") for i, text in enumerate(texts)], SynthesisConfig(fold_similarity=1))
+        fold(
+            [candidate(text, f"p{i}") for i, text in enumerate(texts)], SynthesisConfig(fold_similarity=1), text_vectors
+        )
     )
+
+
+def merged_drafts(group, merged, config=CONFIG, reviewed=None):
+    return apply_merge(read_merge(group, merged, PROMPT, 300, config, text_vectors), reviewed)
 
 
 def parse(answer: str, n_rules: int, finish_reason="stop", variant="synthesis"):
@@ -54,17 +73,17 @@ def test_folding_joins_same_and_nearly_same_words_and_counts_distinct_pairs():
         candidate("The response should state the answers first.", "p2"),
         candidate("A poem ought to rhyme in every line.", "p3"),
     ]
-    folded = fold(candidates, SynthesisConfig(fold_similarity=0.6))
+    folded = fold(candidates, SynthesisConfig(fold_similarity=0.6), text_vectors)
     assert [(d.support, len(d.candidates)) for d in folded] == [(2, 3), (1, 1)]
     assert folded[0].text == "the response should state the answer first", "as common as the others, and the shortest"
-    assert fold([], CONFIG) == []
+    assert fold([], CONFIG, text_vectors) == []
 
 
 def test_the_order_of_candidates_does_not_matter():
     texts = [f"The response should mention {word} in its text." for word in ("alpha", "beta", "gamma", "delta")]
     candidates = [candidate(text, f"p{i % 3}") for i, text in enumerate(texts * 2)]
-    forward, backward = (finish(fold(order, CONFIG), CONFIG) for order in (candidates, candidates[::-1]))
-    assert forward == backward
+    forward, backward = (fold(order, CONFIG, text_vectors) for order in (candidates, candidates[::-1]))
+    assert as_rules(forward) == as_rules(backward)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +134,7 @@ def test_a_begun_answer_of_one_line_replaces_the_whole_group():
 
 def test_a_merge_keeps_every_candidate_also_those_it_forgot():
     group = drafts("It should be short.", "It should be brief.", "It should rhyme.")
-    merged = apply_merge(group, [Merged("The response should be short.", (0, 1))], PROMPT, 300)
+    merged = merged_drafts(group, [Merged("The response should be short.", (0, 1))], NO_REVIEW)
     assert [d.text for d in merged] == ["The response should be short.", "It should rhyme."]
     behind = {c.candidate_id for d in merged for c in d.candidates}
     assert behind == {c.candidate_id for d in group for c in d.candidates}
@@ -124,7 +143,7 @@ def test_a_merge_keeps_every_candidate_also_those_it_forgot():
 def test_a_merge_into_the_words_of_another_rule_loses_no_candidate():
     rules = drafts("It should be short.", "It should be brief.", "Every text should rhyme.")
     groups = {"a": [d for d in rules if "rhyme" not in d.text]}
-    merged = {"a": apply_merge(groups["a"], [Merged("Every text should rhyme.", (0, 1))], PROMPT, 300)}
+    merged = {"a": merged_drafts(groups["a"], [Merged("Every text should rhyme.", (0, 1))], NO_REVIEW)}
     (joined,) = after_round(rules, groups, merged)
     assert joined.support == 3
     again = after_round([joined], {"b": [joined], "c": [joined]}, {"b": [joined]})
@@ -133,27 +152,50 @@ def test_a_merge_into_the_words_of_another_rule_loses_no_candidate():
 
 def test_a_merged_text_that_is_no_rule_leaves_its_members():
     group = drafts("It should be short.", "It should be brief.")
-    assert apply_merge(group, [Merged("Better than Response A in all.", (0, 1))], PROMPT, 300) == group
+    assert merged_drafts(group, [Merged("Better than Response A in all.", (0, 1))], NO_REVIEW) == group
 
 
-def test_groups_are_clusters_first_and_lists_that_fit_later():
+def test_groups_are_clusters_of_similar_rules_and_grow_from_round_to_round():
     rules = drafts(
-        *(f"The response should mention the word {w}." for w in ("one", "two", "three")), "Poems rhyme at their ends."
+        *(f"The response should mention the word {w}." for w in ("one", "two", "three")),
+        "Poems rhyme at their ends.",
+        "Poems rhyme, all their lines.",
     )
-    (cluster,) = merge_groups(rules, SynthesisConfig(merge_similarity=0.3), 0)
-    assert len(cluster) == 3
-    assert [len(g) for g in merge_groups(rules, SynthesisConfig(max_merge_rules=3), 1)] == [3, 1]
-    assert merge_groups(rules[:1], CONFIG, 1) == []
+    vectors = text_vectors([rule.text for rule in rules])
+    first = merge_groups(rules, vectors, CONFIG, 0)
+    assert sorted(map(len, first)) == [2, 3], "one call a cluster"
+    (packed,) = merge_groups(rules, vectors, CONFIG, 1)
+    assert set(packed) == set(rules), "clusters that fit one call share it"
+    assert [len(g) for g in merge_groups(rules, vectors, SynthesisConfig(max_merge_rules=2), 0)] == [2, 2]
+    assert merge_groups(rules[:1], None, CONFIG, 1) == []
 
 
-def test_the_size_cap_drops_the_least_supported_with_a_reason():
-    candidates = [candidate("Poems rhyme at their ends.", f"p{i}") for i in range(3)] + [
-        candidate("It should be short.", "q")
-    ]
-    rules, dropped = finish(fold(candidates, CONFIG), SynthesisConfig(max_rules=1))
+def test_a_call_takes_what_its_context_and_its_answer_can_hold():
+    rules = drafts(*(f"The response should mention the word number {i}." for i in range(90)))
+    assert fits_one_call(rules, CONFIG)
+    assert not fits_one_call(rules, SynthesisConfig(max_merge_rules=89))
+    assert not fits_one_call(rules, SynthesisConfig(context_tokens=2048))
+    assert not fits_one_call(rules, SynthesisConfig(sampling={"max_tokens": 1000}))
+
+
+def test_a_single_merge_that_can_not_fit_is_refused_with_the_figures():
+    rules = drafts(*(f"The response should mention the word number {i}." for i in range(90)))
+    check_single_merge(rules, CONFIG)
+    with pytest.raises(RunFailedError, match=r"90 distinct candidates needs about [\d,]+ tokens .* has 2,048"):
+        check_single_merge(rules, SynthesisConfig(context_tokens=2048))
+
+
+def test_too_little_support_and_the_size_cap_drop_with_a_reason():
+    candidates = [candidate("Poems rhyme at their ends.", f"p{i}") for i in range(3)]
+    candidates += [candidate("It should be short.", f"q{i}") for i in range(2)] + [candidate("Use headings.", "r")]
+    folded = fold(candidates, CONFIG, text_vectors)
+    kept, left = choose(folded, SynthesisConfig(max_rules=1, min_support_share=0.2), n_pairs=6)
+    rules = as_rules(kept)
     assert [(rule.text, rule.support) for rule in rules] == [("Poems rhyme at their ends.", 3)]
-    assert [d.candidate_id for d in dropped] == [candidates[-1].candidate_id]
-    assert "over the size cap of 1" in dropped[0].reason
+    dropped = {d.candidate_id: d.reason for d in as_dropped(left, rules)}
+    assert set(dropped) == {c.candidate_id for c in candidates[3:]}
+    assert "over the size cap of 1 rules (support 2)" in dropped[candidates[3].candidate_id]
+    assert "support 1 is below 2 of 6 pairs" in dropped[candidates[5].candidate_id]
 
 
 def test_a_failed_merge_is_a_failure_of_that_merge():
@@ -170,16 +212,16 @@ def test_similar_pairs_agree_with_a_dense_computation():
         for verb in ("state", "explain", "omit")
         for noun in ("answer", "reason", "steps")
     ]
-    found = {(p.first, p.second): p.similarity for p in similar_pairs(texts, 0.4)}
-    everything = {(p.first, p.second): p.similarity for p in similar_pairs(texts, 1e-9)}
+    found = {(p.first, p.second): p.similarity for p in similar_pairs(text_vectors(texts), 0.4)}
+    everything = {(p.first, p.second): p.similarity for p in similar_pairs(text_vectors(texts), 1e-9)}
     assert found == {key: value for key, value in everything.items() if value >= 0.4}
     assert all(0 < value <= 1 + 1e-9 for value in everything.values())
-    assert list(similar_pairs(["", ""], 0.1)) == []
+    assert list(similar_pairs(text_vectors(["", ""]), 0.1)) == []
 
 
 def test_clusters_hold_every_text_once_and_respect_their_size():
     texts = [f"The response should mention number {i}." for i in range(9)]
-    clusters = leader_clusters(texts, 0.3, max_size=4)
+    clusters = leader_clusters(text_vectors(texts), 0.3, max_size=4)
     assert sorted(index for cluster in clusters for index in cluster) == list(range(9))
     assert max(map(len, clusters)) == 4
 
@@ -189,3 +231,82 @@ def test_json_of_a_merge_request_is_what_the_parser_reads():
     entry = request.json_schema["properties"]["rules"]["items"]
     answer = json.dumps({"rules": [dict.fromkeys(entry["required"], "It is short.") | {"from": [1, 2]}]})
     assert parse_merge(request, output_from_text(answer, "stop", Usage(), "m"), 2)
+
+
+def test_forgotten_and_unlike_members_are_reviewed():
+    group = drafts("It should be short.", "It should be short indeed.", "Verse ought to rhyme.", "Cite all sources.")
+    short, indeed, cite, verse = (
+        next(i for i, d in enumerate(group) if d.text.startswith(start))
+        for start in ("It should be short.", "It should be short i", "Cite", "Verse")
+    )
+    answer = [Merged("It should be short.", (short, indeed, verse))]
+    merge = read_merge(group, answer, PROMPT, 300, CONFIG, text_vectors)
+    assert merge.rules == (Merged("It should be short.", (short, indeed)),)
+    assert (merge.doubtful, merge.forgotten) == ({verse: 0}, (cite,))
+    request = build_review(merge, load_prompt("synthesis_review"), CONFIG)
+    assert "1. It should be short." in request.messages[0].content
+    statements = [group[number].text for number in merge.to_review]
+    assert all(f"{i}. {text}" in request.messages[0].content for i, text in enumerate(statements, start=1))
+
+    def texts(reviewed):
+        return {draft.text: draft.support for draft in apply_merge(merge, reviewed)}
+
+    apart = {"It should be short.": 2, "Verse ought to rhyme.": 1, "Cite all sources.": 1}
+    assert texts(None) == texts({}) == apart, "without a review that confirms it nothing unlike is joined"
+    position = {number: i for i, number in enumerate(merge.to_review)}
+    assert texts({position[verse]: 0}) == {"It should be short.": 3, "Cite all sources.": 1}
+    assert texts({position[cite]: 0}) == {"It should be short.": 3, "Verse ought to rhyme.": 1}
+
+
+def test_a_number_under_two_rules_is_asked_about_again():
+    group = drafts("It should be short.", "It should be quite short.", "It should be short in all.")
+    merge = read_merge(
+        group,
+        [Merged("It should be short.", (0, 1)), Merged("It should be quite short.", (1, 2))],
+        PROMPT,
+        300,
+        CONFIG,
+        text_vectors,
+    )
+    assert 1 in merge.doubtful
+
+
+@pytest.mark.parametrize(
+    ("answer", "matches"),
+    [
+        ('{"matches": [{"statement": 1, "rule": 2}, {"statement": 2, "rule": 0}]}', {0: 1}),
+        ('Well: {"matches": []}', {}),
+        ('{"matches": [{"statement": 3, "rule": 1}]}', None),
+        ('{"matches": [{"statement": 1, "rule": 3}]}', None),
+        ('{"matches": [{"statement": 1}]}', None),
+        ("[1]", None),
+    ],
+)
+def test_answers_to_a_review(answer, matches):
+    group = drafts("It should be short.", "Verse ought to rhyme.")
+    merge = Merge(tuple(group), (Merged("It should be short.", (0,)),), {}, (1,))
+    request = build_review(merge, load_prompt("synthesis_review"), CONFIG)
+    output = output_from_text(answer, "stop", Usage(), "m")
+    if matches is None:
+        with pytest.raises(ParseError):
+            parse_review(request, output, 2, 2)
+    else:
+        assert parse_review(request, output, 2, 2) == matches
+
+
+@given(st.data())
+def test_no_merge_loses_a_candidate(data):
+    words = ("short", "long", "polite", "in verse", "sourced", "plain", "formal", "dated")
+    group = drafts(*(f"The response should be {word}." for word in words[: data.draw(st.integers(2, 8))]))
+    numbers = st.lists(st.integers(0, len(group) - 1), min_size=1, unique=True).map(tuple)
+    texts = st.sampled_from(["The response should be brief.", "It is Response A.", *(d.text for d in group)])
+    answer = data.draw(st.lists(st.builds(Merged, texts, numbers), max_size=5))
+    merge = read_merge(group, answer, PROMPT, 300, data.draw(st.sampled_from([CONFIG, NO_REVIEW])), text_vectors)
+    reviews = st.dictionaries(
+        st.integers(0, max(0, len(merge.to_review) - 1)), st.integers(0, max(0, len(merge.rules) - 1))
+    )
+    reviewed = data.draw(st.none() | reviews) if merge.rules and merge.to_review else None
+    after = after_round(group, {"k": group}, {"k": apply_merge(merge, reviewed)})
+    assert {c.candidate_id for d in after for c in d.candidates} == {
+        c.candidate_id for d in group for c in d.candidates
+    }

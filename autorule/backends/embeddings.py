@@ -1,0 +1,69 @@
+"""Vectors of texts from a server with OpenAI's /embeddings interface."""
+
+from typing import Any
+
+import httpx
+import numpy as np
+
+from autorule.backends.in_flight import InFlight
+from autorule.backends.keys import read_key
+from autorule.backends.retrying import FailedExchangeError, post_json
+from autorule.errors import BackendError
+from autorule.stage_config import SimilarityConfig
+
+CONCURRENCY = 4
+TIMEOUT_S = 120.0
+MAX_RETRIES = 5
+
+
+class EmbeddingsEndpoint:
+    def __init__(self, config: SimilarityConfig) -> None:
+        """Raises ConfigError when the key's environment variable holds no key."""
+        assert config.base_url is not None and config.model is not None
+        self._config = config
+        self._key = read_key(config.api_key_env)
+
+    def vectors(self, texts: list[str]) -> Any:
+        """Unit vectors of the texts, float32, shape (texts, dimensions).
+
+        Raises BackendError when the server does not answer with one vector for each text: a text without a vector
+        must not look unlike every other.
+        """
+        size = self._config.batch_size
+        batches = [texts[start : start + size] for start in range(0, len(texts), size)]
+        in_flight = InFlight(CONCURRENCY)
+        client = httpx.AsyncClient(
+            base_url=self._config.base_url or "",
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            timeout=TIMEOUT_S,
+        )
+
+        async def embed(job: tuple[int, list[str]]) -> tuple[int, Any]:
+            number, batch = job
+            body = {"model": self._config.model, "input": batch, "encoding_format": "float"}
+            reply = await post_json(client, "embeddings", body, MAX_RETRIES, first_wait_s=1.0)
+            return number, _read_vectors(reply, len(batch))
+
+        try:
+            parts = dict(in_flight.run(embed, list(enumerate(batches))))
+            list(in_flight.run(lambda client: client.aclose(), [client]))
+        except (FailedExchangeError, ValueError, KeyError, TypeError) as error:
+            message = str(error).replace(self._key, "[key]") if self._key else str(error)
+            raise BackendError(
+                f"embeddings from {self._config.base_url} ({self._config.model}): {message}; mend the server, or "
+                "set synthesis.similarity.method to 'tfidf'"
+            ) from None
+        finally:
+            in_flight.close()
+        vectors = np.concatenate([parts[number] for number in range(len(batches))])
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _read_vectors(reply: dict[str, Any], n_texts: int) -> Any:
+    entries = sorted(reply["data"], key=lambda entry: entry["index"])
+    vectors = np.asarray([entry["embedding"] for entry in entries], dtype=np.float32)
+    if [entry["index"] for entry in entries] != list(range(n_texts)) or vectors.ndim != 2:
+        raise ValueError(f"{len(entries)} vectors for {n_texts} texts")
+    if not np.isfinite(vectors).all() or not np.linalg.norm(vectors, axis=1).all():
+        raise ValueError("a vector is all zeros or not finite")
+    return vectors
