@@ -98,6 +98,7 @@ class ExtractConfig(RunConfig):
     winner_values: dict[str, str] = Field({}, description="a, b and tie -> the value in the winner column")
     limit: int | None = Field(None, ge=1, description="pairs drawn by seed; all valid ones when left out")
     draw: Strategy = Field("random", description="how `limit` pairs are drawn; stratified goes by the column `stratum`")
+    keep_ties: bool = Field(False, description="mine ties too, as a negative control: they yield no rule")
     held_out: Path | None = Field(None, description="pairs to score with the finished rule set")
     seed: int = 0
     extractor: ModelConfig | None = Field(None, description="model for mining; `model` when left out")

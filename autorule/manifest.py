@@ -27,6 +27,12 @@ class Funnel(Record):
     chains: int = 0
     """Interpretations, the given ones included."""
     chains_failed: int = 0
+    chains_checked: int = 0
+    chains_contradicted: int = 0
+    chains_unclear: int = 0
+    checks_failed: int = 0
+    chains_left_out: int = 0
+    """Not mined, because the blind check did not confirm them."""
     chains_mined: int = 0
     mining_failed: int = 0
     candidates: int = 0
@@ -56,7 +62,7 @@ class Funnel(Record):
             "rows_read": (self.rows_read, self.rows_rejected + self.pairs_valid),
             "pairs_valid": (self.pairs_valid, self.pairs_repeated + self.pairs_not_drawn + self.pairs_drawn),
             "chains_expected": (self.chains_expected, self.chains + self.chains_failed),
-            "chains": (self.chains, self.chains_mined + self.mining_failed),
+            "chains": (self.chains, self.chains_mined + self.mining_failed + self.chains_left_out),
             "candidates": (
                 self.candidates,
                 self.candidates_set_aside

@@ -61,11 +61,16 @@ def parse_rules(request: GenerateRequest, output: ModelOutput) -> list[str]:
 
 
 def candidates_from(
-    interpretation: Interpretation, rules: list[str], prompt: Prompt, config: MiningConfig, pair_prompt: str = ""
+    interpretation: Interpretation,
+    rules: list[str],
+    prompt: Prompt,
+    config: MiningConfig,
+    pair_prompt: str = "",
+    control: bool = False,
 ) -> list[CandidateRule]:
     """One candidate for each distinct rule of the chain, with its lint codes; at most `max_rules` good ones.
 
-    `pair_prompt` is the text of the pair's prompt, whose particulars no rule may repeat.
+    `pair_prompt` is the text of the pair's prompt, whose particulars no rule may repeat; `control` marks a tie.
     """
     candidates: dict[str, CandidateRule] = {}
     for text in map(clean_rule, rules):
@@ -82,6 +87,7 @@ def candidates_from(
             interpretation_id=interpretation.interpretation_id,
             pair_id=interpretation.pair_id,
             lint=codes,
+            control=control,
         )
     return list(candidates.values())
 

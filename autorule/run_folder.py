@@ -27,6 +27,7 @@ RecordType = TypeVar("RecordType", bound=BaseModel)
 
 PAIRS = "00_pairs.jsonl"
 INTERPRETATIONS = "01_interpretations.jsonl"
+CHECKS = "01_chain_checks.jsonl"
 CANDIDATES = "02_candidate_rules.jsonl"
 RULE_SET = "03_rule_set.json"
 DROPPED = "03_dropped_candidates.jsonl"

@@ -6,6 +6,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from autorule.config import ExtractConfig
 from autorule.manifest import RunManifest
 from autorule.run_folder import Run
+from autorule.tasks.chain_check import check_chains
 from autorule.tasks.interpretation import interpret_pairs
 from autorule.tasks.mining import mine_rules
 from autorule.tasks.preparation import check_before_extraction, draw_held_out, draw_pairs
@@ -24,6 +25,8 @@ def extract_rules(config: ExtractConfig) -> RunManifest:
     with Run.start("extract-rules", config, {"pairs": config.pairs}) as run:
         n_shards = draw_pairs(run, config)
         interpret_pairs(run, config, n_shards)
+        if config.interpretation.check_chains != "off":
+            check_chains(run, config, n_shards)
         mine_rules(run, config, n_shards)
         rule_set = synthesize_rules(run, config)
         if config.held_out:

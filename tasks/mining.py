@@ -11,10 +11,11 @@ from autorule.backends import open_backend, open_cached
 from autorule.budget import budget_of
 from autorule.config import ExtractConfig
 from autorule.errors import ParseError
+from autorule.linting import sets_aside
 from autorule.mining import build_request, candidates_from, parse_rules
-from autorule.prompting import load_prompt
-from autorule.records import CallCounts, CandidateRule, Failure, Interpretation
-from autorule.run_folder import CANDIDATES, INTERPRETATIONS, Run, part_path, read_records
+from autorule.prompting import load_prompt, render_messages
+from autorule.records import CallCounts, CandidateRule, ChainCheck, Failure, Interpretation, PreferencePair
+from autorule.run_folder import CANDIDATES, CHECKS, INTERPRETATIONS, PAIRS, Run, part_path, read_records
 from autorule.tasks.shards import ShardReport, run_shards, write_shard
 
 
@@ -22,16 +23,25 @@ def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
     """Stage 2 of all shards."""
     backend = open_backend(config.extractor or config.model)
     run.add_model("mining", backend.identity, load_prompt(config.mining.prompt).sha256)
-    chains = run.manifest.funnel.chains
+    funnel = run.manifest.funnel
+    left_out = funnel.chains_contradicted + funnel.chains_unclear if _leaves_out(config) else 0
+    chains = funnel.chains - left_out
     progress.announce("mining", chains)
     n_failed = run_shards(mine_shard, run, "mining", n_shards, config, INTERPRETATIONS, "interpretation_id")
     n_candidates = run.join_parts(CANDIDATES, n_shards)
-    set_aside = sum(bool(candidate.lint) for candidate in read_records(run.folder / CANDIDATES, CandidateRule))
+    set_aside = of_ties = 0
+    for candidate in read_records(run.folder / CANDIDATES, CandidateRule):
+        if sets_aside(candidate.lint):
+            set_aside += 1
+        elif candidate.control:
+            of_ties += 1
     run.count(
+        chains_left_out=left_out,
         chains_mined=chains - n_failed,
         mining_failed=n_failed,
         candidates=n_candidates,
         candidates_set_aside=set_aside,
+        candidates_of_ties=of_ties,
     )
     run.stop_if_over_budget()
 
@@ -42,7 +52,11 @@ def mine_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
     part = part_path(folder, INTERPRETATIONS, shard)
     if not part.exists():  # its interpretation failed as a whole, and is counted there
         return write_shard(folder, shard, 0, {CANDIDATES: []}, [], CallCounts())
-    interpretations = {i.interpretation_id: i for i in read_records(part, Interpretation)}
+    pairs = {pair.row: pair for pair in read_records(part_path(folder, PAIRS, shard), PreferencePair)}
+    left_out = _left_out(folder, shard) if _leaves_out(config) else frozenset()
+    interpretations = {
+        i.interpretation_id: i for i in read_records(part, Interpretation) if i.interpretation_id not in left_out
+    }
     prompt = load_prompt(config.mining.prompt)
     requests, failures = [], []
     for interpretation in interpretations.values():
@@ -59,6 +73,20 @@ def mine_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
             failures.append(result)
         else:
             interpretation = interpretations[request.request_id]
-            candidates[request.request_id] = candidates_from(interpretation, result, prompt, config.mining)
+            pair = pairs[interpretation.row]
+            asked = render_messages(pair.prompt)
+            found = candidates_from(interpretation, result, prompt, config.mining, asked, control=pair.tie)
+            candidates[request.request_id] = found
     results = [candidate for key in interpretations for candidate in candidates.get(key, ())]
     return write_shard(folder, shard, len(candidates), {CANDIDATES: results}, failures, backend.counts)
+
+
+def _leaves_out(config: ExtractConfig) -> bool:
+    return config.interpretation.check_chains == "leave_out"
+
+
+def _left_out(folder: Path, shard: int) -> frozenset[str]:
+    """The chains of a shard that the blind check did not confirm. One whose check failed stays in."""
+    part = part_path(folder, CHECKS, shard)
+    checks = read_records(part, ChainCheck) if part.exists() else ()
+    return frozenset(check.interpretation_id for check in checks if check.result != "confirmed")

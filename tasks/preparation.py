@@ -16,7 +16,7 @@ from autorule.records import Completion, PreferencePair, RejectedRow, RejectionR
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash
 from autorule.run_folder import PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run, write_text
 from autorule.similarity import open_vectoriser
-from autorule.tasks.shards import write_parts
+from autorule.tasks.shards import read_parts, write_parts
 from autorule.tasks.steps import step
 from autorule.verification import completions_of
 
@@ -30,6 +30,10 @@ def check_before_extraction(config: ExtractConfig) -> None:
         if path is not None:
             check_file(path)
     load_prompt(config.interpretation.prompt).check(("prompt", "response_a", "response_b", "preferred"), ("fence",))
+    if config.interpretation.check_chains != "off":
+        load_prompt(config.interpretation.check_prompt).check(
+            ("prompt", "response_1", "response_2", "chain"), ("fence",)
+        )
     load_prompt(config.mining.prompt).check(("chain",), ("fence", "max_rules"))
     load_prompt(config.synthesis.prompt).check(("rules",), ("fence",))
     if config.synthesis.review:
@@ -65,13 +69,10 @@ def draw_pairs(run: Run, config: ExtractConfig) -> int:
 
     Raises InputError when the file is unreadable or holds no usable pair.
     """
-    rows = _Rows(read_pairs(config.pairs, FieldMap(config.columns, config.winner_values)))
-    drawn = (
-        list(sample_pairs(rows.usable_pairs(), config.limit, config.seed, config.draw))
-        if config.limit
-        else rows.usable_pairs()
-    )
+    rows = _Rows(read_pairs(config.pairs, FieldMap(config.columns, config.winner_values, config.keep_ties)))
+    drawn = _drawn(rows.usable_pairs(), config) if config.limit else rows.usable_pairs()
     n_drawn, n_shards = write_parts(run, PAIRS, drawn, config.shard_size)
+    n_ties = sum(pair.tie for pair in read_parts(run, PAIRS, n_shards, PreferencePair)) if config.keep_ties else 0
     run.write(REJECTED, rows.rejected)
     run.join_parts(PAIRS, n_shards)
     run.count(
@@ -80,11 +81,27 @@ def draw_pairs(run: Run, config: ExtractConfig) -> int:
         pairs_valid=rows.n_read - len(rows.rejected),
         pairs_repeated=rows.n_repeated,
         pairs_drawn=n_drawn,
+        ties_drawn=n_ties,
         pairs_not_drawn=rows.n_read - len(rows.rejected) - rows.n_repeated - n_drawn,
     )
-    if not n_drawn:
+    if n_drawn == n_ties:
         raise InputError(f"{config.pairs}: none of {rows.n_read} rows is a usable pair{_common_reason(rows.rejected)}")
     return n_shards
+
+
+def _drawn(pairs: Iterator[PreferencePair], config: ExtractConfig) -> list[PreferencePair]:
+    """`limit` pairs, and at most as many ties, at random."""
+    ties: list[PreferencePair] = []
+
+    def preferences() -> Iterator[PreferencePair]:
+        for pair in pairs:
+            if pair.tie:
+                ties.append(pair)
+            else:
+                yield pair
+
+    drawn = list(sample_pairs(preferences(), config.limit, config.seed, config.draw))
+    return [*drawn, *sample_pairs(ties, config.limit, config.seed)]
 
 
 @step("draw-held-out-pairs")

@@ -8,7 +8,7 @@ big passes through Prefect.
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from autorule.errors import RunFailedError
 from autorule.records import CallCounts, Failure, Record, Stage
-from autorule.run_folder import FAILURES, Run, part_path, read_records, write_records
+from autorule.run_folder import FAILURES, RecordType, Run, part_path, read_records, write_records
 from autorule.tasks.steps import in_flow_run
 
 PARALLEL_SHARDS = 4
@@ -50,6 +50,12 @@ def write_parts(run: Run, name: str, records: Iterable[BaseModel], shard_size: i
         write_records(part_path(run.folder, name, n_shards), shard)
         n_shards += 1
     return n_records, n_shards
+
+
+def read_parts(run: Run, name: str, n_shards: int, kind: type[RecordType]) -> Iterator[RecordType]:
+    """The records of a stage file that is still in parts."""
+    for shard in range(n_shards):
+        yield from read_records(part_path(run.folder, name, shard), kind)
 
 
 def write_shard(

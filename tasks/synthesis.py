@@ -10,6 +10,7 @@ from autorule.backends.base import GenerateRequest
 from autorule.backends.cached import CachedBackend
 from autorule.budget import budget_of
 from autorule.config import ExtractConfig
+from autorule.controls import with_control
 from autorule.errors import RunFailedError
 from autorule.linting import sets_aside
 from autorule.merging import (
@@ -96,18 +97,21 @@ def synthesize_rules(run: Run, config: ExtractConfig) -> RuleSet:
     run.add_model("synthesis", backend.identity, load_prompt(config.synthesis.prompt).sha256)
     vectorise = open_vectoriser(config.synthesis.similarity)
     merger = _Merger(run, backend, config.synthesis, config.mining.max_rule_chars, vectorise)
-    candidates = (c for c in read_records(run.folder / CANDIDATES, CandidateRule) if not sets_aside(c.lint))
+    candidates = [c for c in read_records(run.folder / CANDIDATES, CandidateRule) if not sets_aside(c.lint)]
     drafts = fold((c for c in candidates if not c.control), config.synthesis, vectorise)
     dropped: list[Dropped] = []
     if config.synthesis.single_merge:
         drafts, dropped = _merge_once(merger, drafts)
     else:
         drafts = _merge_in_rounds(merger, drafts)
-    n_pairs = run.manifest.funnel.pairs_drawn - run.manifest.funnel.ties_drawn
+    n_ties = run.manifest.funnel.ties_drawn
+    n_pairs = run.manifest.funnel.pairs_drawn - n_ties
     if config.synthesis.split_compound:
         drafts = _split(merger, drafts, n_pairs)
     kept, left = choose(drafts, config.synthesis, n_pairs)
     rules = as_rules(kept, _contradictions(merger, kept) if config.synthesis.find_contradictions else ())
+    if n_ties:
+        rules = with_control(rules, candidates, n_pairs, n_ties, vectorise)
     return _write(run, config, rules, [*dropped, *left])
 
 

@@ -5,6 +5,8 @@ both lists, as in UltraFeedback-binarized), `prompt/response_a/response_b/winner
 `chosen/rejected`. Other names come in through a mapping from our column name to the file's.
 """
 
+import math
+from numbers import Real
 from typing import Any
 
 from autorule.errors import ConfigError, InputError
@@ -18,6 +20,7 @@ from autorule.preferences.messages import (
     parse_transcript,
 )
 from autorule.preferences.readers import Row
+from autorule.preferences.sampling import draw
 from autorule.records import Messages, Order, PreferencePair, RejectedRow, RejectionReason, content_id
 
 COLUMNS = (
@@ -31,6 +34,7 @@ COLUMNS = (
     "reasoning",
     "explanation",
     "stratum",
+    "embedding",
     "score_chosen",
     "score_rejected",
 )
@@ -41,15 +45,26 @@ WINNER_VALUES = {
 }
 
 
+TIES = {"tie", "identical_responses"}
+"""Reasons to reject a row that only say that nothing was preferred."""
+
+
 class FieldMap:
     """Reads one row as a pair, or says everything that is wrong with it.
 
     `columns` maps our column names to the file's; `winner_values` maps a, b and tie to the values of the winner
-    column. Raises ConfigError for a name that is not ours.
+    column. With `keep_ties` a tie is a pair too, marked as one, whose label is drawn from its id. Raises ConfigError
+    for a name that is not ours.
     """
 
-    def __init__(self, columns: dict[str, str] | None = None, winner_values: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        columns: dict[str, str] | None = None,
+        winner_values: dict[str, str] | None = None,
+        keep_ties: bool = False,
+    ) -> None:
         self.columns = columns or {}
+        self.keep_ties = keep_ties
         self.winner_values = {value.casefold(): side for side, value in (winner_values or {}).items()}
         if unknown := sorted(set(self.columns) - set(COLUMNS)):
             raise ConfigError(f"columns: {unknown[0]!r} is no column of ours; map one of {', '.join(COLUMNS)}")
@@ -157,10 +172,15 @@ class FieldMap:
                 reasons.append(_reason(f"empty_{name}", f"{name} is empty"))
         if first == second and not is_empty(first) and not any(reason.code == "tie" for reason in reasons):
             reasons.append(_reason("identical_responses", f"{first_name} and {second_name} are the same text"))
+        key = pair_id(prompt, first, second)
+        tie = self.keep_ties and any(reason.code in TIES for reason in reasons)
+        if tie:
+            reasons[:] = [reason for reason in reasons if reason.code not in TIES]
+            winner, given_order = ("a", "b")[draw(0, "tie", key) % 2], None
         chosen, rejected = (second, first) if winner == "b" else (first, second)
         reasoning = self._text(row, "reasoning")
         return PreferencePair(
-            pair_id=pair_id(prompt, chosen, rejected),
+            pair_id=key,
             row=row.number,
             source_id=source_id,
             prompt=prompt,
@@ -170,7 +190,18 @@ class FieldMap:
             explanation=self._text(row, "explanation"),
             stratum=as_id(self._get(row, "stratum")) if "stratum" in self.columns else None,
             given_order=given_order if reasoning else None,
+            tie=tie,
+            embedding=self._embedding(row),
         )
+
+    def _embedding(self, row: Row) -> tuple[float, ...] | None:
+        value = self._get(row, "embedding")
+        if value is None or "embedding" not in self.columns:
+            return None
+        numbers = list(value) if hasattr(value, "__iter__") and not isinstance(value, (str, bytes, dict)) else []
+        if not numbers or not all(isinstance(n, Real) and math.isfinite(n) for n in numbers) or not any(numbers):
+            raise FieldError("bad_embedding", f"embedding is {value!r:.60}, expected a list of numbers, not all 0")
+        return tuple(map(float, numbers))
 
     def _text(self, row: Row, name: str) -> str | None:
         value = self._get(row, name)

@@ -7,8 +7,9 @@ all pairs at once; the others keep no more than they may draw.
 import hashlib
 import heapq
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
+from autorule.errors import InputError
 from autorule.records import Messages, PreferencePair
 
 Strategy = Literal["random", "stratified", "diverse", "contrastive"]
@@ -29,8 +30,9 @@ def sample_pairs(
     """`limit` pairs, in the order of their rows; all of them, as they come, when limit is None.
 
     random: each pair alike. stratified: as many from each stratum as can be. contrastive: pairs whose responses are
-    about equally long first, so that length does not explain the choice. diverse: prompts far apart from each other in
-    TF-IDF (greedy farthest-first). Raises MissingExtraError when `diverse` lacks scikit-learn.
+    about equally long first, so that length does not explain the choice. diverse: prompts far apart from each other
+    (greedy farthest-first) by the vectors that came with the pairs, else in TF-IDF. Raises InputError when only some
+    pairs have a vector or their lengths differ, MissingExtraError when TF-IDF lacks scikit-learn.
     """
     if limit is None:
         return iter(pairs)
@@ -88,15 +90,36 @@ def _farthest_first(pool: list[PreferencePair], limit: int) -> list[PreferencePa
 
     if len(pool) <= limit:
         return pool
-    vectors = text_vectors(["\n".join(message.content for message in pair.prompt) for pair in pool])
+    vectors = _given_vectors(pool)
+    if vectors is None:
+        vectors = text_vectors(["\n".join(message.content for message in pair.prompt) for pair in pool])
     if vectors is None:
         return pool[:limit]
+
+    def similarities(index: int) -> Any:
+        products = vectors @ vectors[[index]].T
+        return (products.toarray() if hasattr(products, "toarray") else products).ravel()
+
     chosen = [0]
-    nearest = (vectors @ vectors[0].T).toarray().ravel()
+    nearest = similarities(0)
     nearest[0] = np.inf
     while len(chosen) < limit:
         farthest = int(nearest.argmin())
         chosen.append(farthest)
-        nearest = np.maximum(nearest, (vectors @ vectors[farthest].T).toarray().ravel())
-        nearest[farthest] = np.inf
+        nearest = np.maximum(nearest, similarities(farthest))
+        nearest[chosen] = np.inf
     return [pool[index] for index in chosen]
+
+
+def _given_vectors(pool: list[PreferencePair]) -> Any:
+    """Unit vectors that came with the pairs, one row each; None when none has any."""
+    import numpy as np
+
+    lengths = {len(pair.embedding) if pair.embedding else 0: pair.row for pair in pool}
+    if set(lengths) == {0}:
+        return None
+    if len(lengths) > 1:
+        described = ", ".join(f"row {row} has {n or 'none'}" for n, row in sorted(lengths.items()))
+        raise InputError(f"column embedding: every pair needs a vector of the same length; {described}")
+    vectors = np.array([pair.embedding for pair in pool], dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
