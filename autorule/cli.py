@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from autorule import __version__, terminal
-from autorule.command_settings import mapping, model_options, run_options, settings_of
+from autorule.command_settings import given, mapping, model_options, run_options, settings_of
 from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
 from autorule.manifest import RunManifest
@@ -61,7 +61,25 @@ def extract(
     draw: Annotated[
         str | None, typer.Option(help="random, stratified, diverse or contrastive (default: random)")
     ] = None,
+    keep_ties: Annotated[
+        bool | None, typer.Option("--keep-ties", help="mine ties too, as a negative control that yields no rule")
+    ] = None,
+    check_chains: Annotated[
+        bool,
+        typer.Option("--check-chains", help="ask for the winner from each chain alone, and mark those that mislead"),
+    ] = False,
     held_out: Annotated[Path | None, typer.Option(help="pairs to score with the finished rule set")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(help="extract so often, each with its own seed, and show which rules recur")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show calls, tokens and cost by stage; send nothing")
+    ] = False,
+    max_tokens_total: Annotated[int | None, typer.Option(help="stop cleanly when so many tokens are spent")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="stop cleanly at this cost; needs model.price_in and model.price_out")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="default, paper: settings to begin with")] = None,
     seed: Annotated[
         int | None, typer.Option(help="of the draw, the order of responses and the sampling (default: 0)")
     ] = None,
@@ -86,11 +104,20 @@ def extract(
         "pairs": pairs,
         "limit": limit,
         "draw": draw,
+        "keep_ties": keep_ties,
         "held_out": held_out,
+        "repeats": repeats,
+        "budget": given({"max_tokens_total": max_tokens_total, "max_cost": max_cost}),
+        "interpretation": {"check_chains": "mark"} if check_chains else {},
         "seed": seed,
         "winner_values": mapping(winner_values, "--winner-values"),
     }
-    extraction = settings_of(ExtractConfig, options, config, set_)
+    extraction = settings_of(ExtractConfig, options, config, set_, preset)
+    if dry_run:
+        from autorule.tasks.forecast import forecast_extraction
+
+        terminal.print_forecast(forecast_extraction(extraction))
+        return
     manifest = _run("extract_rules", extraction, prefect)
     terminal.print_extraction(Path(extraction.outputs) / manifest.run_id, manifest)
 

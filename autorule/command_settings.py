@@ -1,4 +1,4 @@
-"""Command-line options as a config: a preset, then a TOML file, then options, then --set; later ones win."""
+"""Command-line options as a config: presets, then a TOML file, then options, then --set; later ones win."""
 
 import tomllib
 from pathlib import Path
@@ -15,7 +15,7 @@ def model_options(
 ) -> dict[str, Any]:
     if base_url and not backend:
         backend = "openai_compatible"
-    return _given({"backend": backend, "model": model, "base_url": base_url, "api_key_env": api_key_env})
+    return given({"backend": backend, "model": model, "base_url": base_url, "api_key_env": api_key_env})
 
 
 def run_options(
@@ -34,19 +34,26 @@ def run_options(
         "columns": mapping(columns, "--columns"),
         "outputs": out,
         "run_id": run_id,
-        "cache": _given({"path": cache, "enabled": False if no_cache else None}),
+        "cache": given({"path": cache, "enabled": False if no_cache else None}),
     }
 
 
 def settings_of(
-    kind: type[ConfigType], options: dict[str, Any], config: Path | None, assignments: list[str] | None
+    kind: type[ConfigType],
+    options: dict[str, Any],
+    config: Path | None,
+    assignments: list[str] | None,
+    preset: str | None = None,
 ) -> ConfigType:
+    """The config of a command. The embedded model's own settings go over a named preset: it can't do with others."""
     from_file = load_settings(config) if config else {}
-    layers = [from_file, _given(options), *map(_assignment, assignments or ())]
+    layers = [from_file, given(options), *map(_assignment, assignments or ())]
     model = build_config(_AnyModel, *({"model": layer.get("model", {})} for layer in layers)).model
     if model.get("model", EMBEDDED) == EMBEDDED and model.get("backend", "transformers_local") == "transformers_local":
-        preset = load_preset(EMBEDDED)
-        layers.insert(0, {name: value for name, value in preset.items() if name in kind.model_fields})
+        embedded = load_preset(EMBEDDED)
+        layers.insert(0, {name: value for name, value in embedded.items() if name in kind.model_fields})
+    if preset:
+        layers.insert(0, load_preset(preset))
     return build_config(kind, *layers)
 
 
@@ -54,7 +61,7 @@ class _AnyModel(Config):
     model: dict[str, Any]
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 

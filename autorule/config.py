@@ -98,6 +98,7 @@ class ExtractConfig(RunConfig):
     winner_values: dict[str, str] = Field({}, description="a, b and tie -> the value in the winner column")
     limit: int | None = Field(None, ge=1, description="pairs drawn by seed; all valid ones when left out")
     draw: Strategy = Field("random", description="how `limit` pairs are drawn; stratified goes by the column `stratum`")
+    repeats: int = Field(1, ge=1, le=20, description="extract so often, each with a seed of its own, and compare")
     keep_ties: bool = Field(False, description="mine ties too, as a negative control: they yield no rule")
     held_out: Path | None = Field(None, description="pairs to score with the finished rule set")
     seed: int = 0
@@ -117,6 +118,36 @@ class ExtractConfig(RunConfig):
             raise ValueError("draw stratified needs the column to go by: columns.stratum, or --columns stratum=NAME")
         if self.draw != "random" and self.limit is None:
             raise ValueError(f"draw {self.draw} needs a limit: how many pairs to draw")
+        return self
+
+    @property
+    def models(self) -> dict[str, ModelConfig]:
+        """Stage -> the model that it asks."""
+        chosen = {
+            "interpretation": self.model,
+            "mining": self.extractor or self.model,
+            "synthesis": self.merger or self.model,
+        }
+        return {**chosen, "verification": self.verifier or self.model} if self.held_out else chosen
+
+    def with_seed(self, seed: int, run_id: str) -> "ExtractConfig":
+        """The same extraction under another seed, also in the sampling of the stages that had the run's seed."""
+        changes: dict[str, Any] = {"seed": seed, "run_id": run_id, "repeats": 1}
+        for name in ("interpretation", "mining", "synthesis"):
+            stage = getattr(self, name)
+            if stage.sampling.seed == self.seed:
+                sampling = stage.sampling.model_copy(update={"seed": seed})
+                changes[name] = stage.model_copy(update={"sampling": sampling})
+        return self.model_copy(update=changes)
+
+    @model_validator(mode="after")
+    def _cost_has_prices(self) -> Self:
+        for stage, model in self.models.items():
+            if self.budget.max_cost is not None and (model.price_in is None or model.price_out is None):
+                raise ValueError(
+                    f"max_cost needs the prices of the model for {stage}: model.price_in and model.price_out, "
+                    "per million tokens"
+                )
         return self
 
     @model_validator(mode="before")

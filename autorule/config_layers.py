@@ -48,6 +48,10 @@ def load_settings(path: Path) -> dict[str, Any]:
 
 
 def load_preset(name: str) -> dict[str, Any]:
-    """The settings of a preset that ships with autorule."""
-    entry = resources.files("autorule.presets") / f"{name}.toml"
+    """The settings of a preset that ships with autorule. Raises ConfigError for an unknown name."""
+    folder = resources.files("autorule.presets")
+    entry = folder / f"{name}.toml"
+    if not entry.is_file():
+        known = sorted(e.name.removesuffix(".toml") for e in folder.iterdir() if e.name.endswith(".toml"))
+        raise ConfigError(f"no preset named {name!r}; there are {', '.join(known)}")
     return tomllib.loads(entry.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """What the command line shows: bars, tables and errors."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
@@ -22,10 +22,12 @@ from rich.table import Table
 from autorule import progress
 from autorule.backends.answer_store import StoreStats
 from autorule.backends.embedded import NOTE
+from autorule.controls import PAIR_SHARE, TIE_SHARE, told_by_ties
+from autorule.forecast import StageForecast, total_of
 from autorule.manifest import RunManifest
 from autorule.records import CallCounts, RewardRecord
 from autorule.rule_sets import load_rule_set
-from autorule.run_folder import FAILURES, REJECTED, REWARDS, RULE_SET, read_records
+from autorule.run_folder import CHECKS, FAILURES, REJECTED, REWARDS, RULE_SET, read_records
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -90,9 +92,36 @@ def print_extraction(folder: Path, manifest: RunManifest) -> None:
     for rule in load_rule_set(folder / RULE_SET).rules:
         rules.add_row(str(rule.support), escape(printable(rule.text)))
     out.print(rules)
+    _print_findings(folder, manifest)
     if funnel.held_out_pairs:
         _print_held_out(folder, manifest)
     _print_end(folder, manifest)
+
+
+def print_forecast(forecasts: Sequence[StageForecast]) -> None:
+    """What a run would send."""
+    table = Table(title="Dry run: nothing was sent", title_justify="left")
+    table.add_column("stage")
+    for name in ("calls", "from the cache", "input tokens", "output tokens", "cost"):
+        table.add_column(name, justify="right")
+    total = total_of(forecasts)
+    costs = [forecast.cost for forecast in forecasts if forecast.calls]
+    for f in forecasts:
+        cost = "?" if f.cost is None else f"{f.cost:.4f}"
+        table.add_row(
+            f.stage, f"{f.calls:,}", f"{f.cached:,}", f"{f.prompt_tokens:,}", f"{f.completion_tokens:,}", cost
+        )
+    whole = "?" if None in costs else f"{sum(cost or 0 for cost in costs):.4f}"
+    table.add_section()
+    table.add_row(
+        "all", f"{total.sent:,}", f"{total.cached:,}", f"{total.prompt_tokens:,}", f"{total.completion_tokens:,}", whole
+    )
+    out.print(table)
+    for f in forecasts:
+        out.print(f"{f.stage}: {f.basis}")
+    out.print("Tokens are estimated at four bytes each; thinking counts as output.")
+    if None in costs:
+        out.print("For the cost give prices per million tokens: --set model.price_in=... --set model.price_out=...")
 
 
 def print_scoring(folder: Path, manifest: RunManifest) -> None:
@@ -131,6 +160,33 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+def _print_findings(folder: Path, manifest: RunManifest) -> None:
+    """Contradictions, the blind check of the chains, and the negative control, where there are any."""
+    funnel = manifest.funnel
+    rules = load_rule_set(folder / RULE_SET).rules
+    numbers = {rule.rule_id: number for number, rule in enumerate(rules, start=1)}
+    pairs = {tuple(sorted((numbers[r.rule_id], numbers[o]))) for r in rules for o in r.contradicts if o in numbers}
+    if pairs:
+        listed = ", ".join(f"{one} and {other}" for one, other in sorted(pairs))
+        out.print(f"Contradictions, by the number of the rule in the table: {listed}")
+    if funnel.chains_checked:
+        confirmed = funnel.chains_checked - funnel.chains_contradicted - funnel.chains_unclear
+        out.print(
+            f"Blind check: of {funnel.chains_checked} chains {confirmed} lead to the label, "
+            f"{funnel.chains_contradicted} to the other response, {funnel.chains_unclear} to neither; "
+            f"{funnel.chains_left_out} were left out ({CHECKS})"
+        )
+    if funnel.ties_drawn:
+        told = told_by_ties(rules)
+        out.print(
+            f"Negative control: {funnel.ties_drawn} ties gave {funnel.candidates_of_ties} candidates, behind no rule. Rules that "
+            f"ties tell of as often as preferences do: {len(told)} of {len(rules)}"
+        )
+        for rule in told:
+            shares = rule.statistics[TIE_SHARE], rule.statistics[PAIR_SHARE]
+            out.print(f"  {shares[0]:.2f} of ties, {shares[1]:.2f} of pairs: {escape(printable(rule.text))}")
+
+
 def _print_held_out(folder: Path, manifest: RunManifest) -> None:
     records = list(read_records(folder / REWARDS, RewardRecord))
     table = Table(title=f"{manifest.funnel.held_out_pairs} held-out pairs", title_justify="left")
@@ -149,7 +205,8 @@ def _print_held_out(folder: Path, manifest: RunManifest) -> None:
 
 def _print_end(folder: Path, manifest: RunManifest) -> None:
     total = sum(manifest.usage.values(), CallCounts())
-    out.print(f"model calls: {total.sent} sent, {total.cached} answered from the cache")
+    tokens = f"{total.prompt_tokens:,} tokens in, {total.completion_tokens:,} out"
+    out.print(f"model calls: {total.sent} sent ({tokens}), {total.cached} answered from the cache")
     n_failures = manifest.files.get(FAILURES, 0)
     if n_failures or manifest.files.get(REJECTED, 0):
         out.print(f"see {FAILURES} ({n_failures}) and {REJECTED} ({manifest.files.get(REJECTED, 0)}) in the run folder")

@@ -69,8 +69,8 @@ def draw_pairs(run: Run, config: ExtractConfig) -> int:
 
     Raises InputError when the file is unreadable or holds no usable pair.
     """
-    rows = _Rows(read_pairs(config.pairs, FieldMap(config.columns, config.winner_values, config.keep_ties)))
-    drawn = _drawn(rows.usable_pairs(), config) if config.limit else rows.usable_pairs()
+    rows = _rows_of(config)
+    drawn = _drawn(rows.usable_pairs(), config)
     n_drawn, n_shards = write_parts(run, PAIRS, drawn, config.shard_size)
     n_ties = sum(pair.tie for pair in read_parts(run, PAIRS, n_shards, PreferencePair)) if config.keep_ties else 0
     run.write(REJECTED, rows.rejected)
@@ -89,8 +89,19 @@ def draw_pairs(run: Run, config: ExtractConfig) -> int:
     return n_shards
 
 
-def _drawn(pairs: Iterator[PreferencePair], config: ExtractConfig) -> list[PreferencePair]:
-    """`limit` pairs, and at most as many ties, at random."""
+def drawn_pairs(config: ExtractConfig) -> Iterator[PreferencePair]:
+    """The pairs that an extraction would draw, without any trace on disk."""
+    return iter(_drawn(_rows_of(config).usable_pairs(), config))
+
+
+def _rows_of(config: ExtractConfig) -> "_Rows":
+    return _Rows(read_pairs(config.pairs, FieldMap(config.columns, config.winner_values, config.keep_ties)))
+
+
+def _drawn(pairs: Iterator[PreferencePair], config: ExtractConfig) -> Iterable[PreferencePair]:
+    """All of them as they come, or `limit` pairs and at most as many ties, at random."""
+    if config.limit is None:
+        return pairs
     ties: list[PreferencePair] = []
 
     def preferences() -> Iterator[PreferencePair]:

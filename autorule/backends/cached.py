@@ -50,6 +50,13 @@ class CachedBackend:
         counts, self.counts = self.counts, CallCounts()
         return counts
 
+    def known(self, requests: Sequence[GenerateRequest]) -> dict[str, ModelOutput]:
+        """Request id -> stored answer, of the requests that would not be sent."""
+        keys = {request.request_id: _generation_key(self.identity, request) for request in requests}
+        stored = self._store.generations(list(set(keys.values()))) if self._store else {}
+        found = {r.request_id: _usable_output(r, stored.get(keys[r.request_id], [])) for r in requests}
+        return {request_id: output for request_id, output in found.items() if output is not None}
+
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
         same: dict[bytes, list[GenerateRequest]] = {}
         for request in requests:
