@@ -48,14 +48,15 @@ def chosen_is_first(interpretation: Interpretation, seed: int) -> bool:
 def build_request(
     pair: PreferencePair, interpretation: Interpretation, prompt: Prompt, config: InterpretationConfig, seed: int
 ) -> GenerateRequest:
-    """The question which response a chain speaks for. `prompt` shows {prompt}, {response_1}, {response_2}, {chain}."""
+    """The question which response a chain speaks for. `prompt` shows {prompt}, {response_one},
+    {response_two} and {chain}."""
     responses = [trim_middle(render_messages(r), config.max_response_chars).text for r in (pair.chosen, pair.rejected)]
     if not chosen_is_first(interpretation, seed):
         responses.reverse()
     values = {
         "prompt": render_messages(pair.prompt),
-        "response_1": responses[0],
-        "response_2": responses[1],
+        "response_one": responses[0],
+        "response_two": responses[1],
         "chain": mask_sides(trim_middle(interpretation.chain, MAX_CHAIN_CHARS).text),
     }
     return GenerateRequest(

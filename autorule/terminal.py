@@ -179,8 +179,8 @@ def _print_findings(folder: Path, manifest: RunManifest) -> None:
     if funnel.ties_drawn:
         told = told_by_ties(rules)
         out.print(
-            f"Negative control: {funnel.ties_drawn} ties gave {funnel.candidates_of_ties} candidates, behind no rule. Rules that "
-            f"ties tell of as often as preferences do: {len(told)} of {len(rules)}"
+            f"Negative control: {funnel.ties_drawn} ties gave {funnel.candidates_of_ties} candidates, behind no rule. "
+            f"Rules that ties tell of as often as preferences do: {len(told)} of {len(rules)}"
         )
         for rule in told:
             shares = rule.statistics[TIE_SHARE], rule.statistics[PAIR_SHARE]

@@ -32,7 +32,7 @@ def check_before_extraction(config: ExtractConfig) -> None:
     load_prompt(config.interpretation.prompt).check(("prompt", "response_a", "response_b", "preferred"), ("fence",))
     if config.interpretation.check_chains != "off":
         load_prompt(config.interpretation.check_prompt).check(
-            ("prompt", "response_1", "response_2", "chain"), ("fence",)
+            ("prompt", "response_one", "response_two", "chain"), ("fence",)
         )
     load_prompt(config.mining.prompt).check(("chain",), ("fence", "max_rules"))
     load_prompt(config.synthesis.prompt).check(("rules",), ("fence",))

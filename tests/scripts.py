@@ -33,6 +33,8 @@ def answer_text(stage: str, shown: str) -> tuple[str, str | None]:
     theme = THEMES[number % len(THEMES)]
     if stage == "interpretation":
         return f"It wins, case {number}.", f"The preferred text manages to {theme}; that decided it. Case {number}."
+    if stage == "chain_check":
+        return json.dumps({"winner": number % 3}), None
     if stage == "mining":
         found = [known for known in THEMES if known in shown] or [theme]
         return json.dumps({"rules": [f"The response should {known}." for known in found]}), None
@@ -111,3 +113,20 @@ def dead() -> ScriptedBackend:
         return Failure(stage=request.stage, kind="provider", message="connection refused", item_id=request.request_id)
 
     return ScriptedBackend(generate, name="dead")
+
+
+def no_usage() -> ScriptedBackend:
+    return ScriptedBackend(lambda request: answer_text(request.stage, request.messages[-1].content)[0], name="no-usage")
+
+
+def corrects_itself() -> ScriptedBackend:
+    """Mines in a bad form, and in a good one when it is shown what was wrong."""
+
+    def generate(request: GenerateRequest) -> ModelOutput | Failure | str:
+        if request.stage != "mining":
+            return _generate(request)
+        answer, asked = request.follow_up or (None, None)
+        shown = answer is not None and answer.content == "{rules: none}" and "no list of rules" in asked.content
+        return _generate(request) if shown else "{rules: none}"
+
+    return ScriptedBackend(generate, _choose, name="corrects-itself")

@@ -25,7 +25,8 @@ DEADLINE_S = 60
 
 
 def shown(body: Body) -> str:
-    return body["messages"][-1]["content"]
+    """What the request is about: its first message, whatever was asked again after it."""
+    return body["messages"][0]["content"]
 
 
 def stage_of(body: Body) -> Stage:
@@ -33,7 +34,7 @@ def stage_of(body: Body) -> Stage:
     if "Rule:" in text and "logprobs" in body:
         return "verification"
     if text.startswith("Someone read"):
-        return "interpretation"
+        return "chain_check" if "The thoughts:" in text else "interpretation"
     return "mining" if text.startswith("Below is somebody") else "synthesis"
 
 
@@ -73,6 +74,7 @@ class ScriptedServer:
         routes = [
             Route("/v1/models", self._models),
             Route("/v1/chat/completions", self._complete, methods=["POST"]),
+            Route("/v1/embeddings", self._embed, methods=["POST"]),
         ]
         config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=0, log_level="warning")
         self._server = uvicorn.Server(config)
@@ -102,6 +104,12 @@ class ScriptedServer:
 
     async def _models(self, _: Request) -> Response:
         return JSONResponse({"data": [{"id": model} for model in self.models]})
+
+    async def _embed(self, request: Request) -> Response:
+        body = await request.json()
+        self.log.append(body)
+        reply = self.answer(body)
+        return reply if isinstance(reply, Response) else JSONResponse(reply)
 
     async def _complete(self, request: Request) -> Response:
         body = await request.json()
