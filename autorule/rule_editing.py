@@ -45,9 +45,9 @@ def find_rule(rule_set: RuleSet, rule_id: str) -> Rule:
         raise RuleSetError(
             f"rule id {rule_id!r} is the beginning of {len(begin_so)} ids: {_listed(begin_so[:5])}; give more of it"
         )
-    by_id = {rule.rule_id: rule for rule in rule_set.rules}
-    near = get_close_matches(rule_id, by_id, n=3, cutoff=0.5)
-    likely = f"near ones are {_listed([by_id[key] for key in near])}" if near else "see them with autorule rules show"
+    by_beginning = {rule.rule_id[: len(rule_id)]: rule for rule in reversed(rule_set.rules)}
+    near = [by_beginning[key] for key in get_close_matches(rule_id, by_beginning, n=3, cutoff=0.5)]
+    likely = f"near ones are {_listed(near)}" if near else f"the first ones are {_listed(rule_set.rules[:3])}"
     raise RuleSetError(f"no rule has the id {rule_id!r}; {likely}")
 
 
@@ -97,7 +97,7 @@ def pin(rule_set: RuleSet, rule_id: str, by: str, reason: str | None = None, pin
     """The set with one rule pinned, or no longer so. Raises RuleSetError when that is how it is already."""
     rule = find_rule(rule_set, rule_id)
     if rule.pinned == pinned:
-        raise RuleSetError(f"rule {rule.rule_id} is {'' if pinned else 'not '}pinned already; leave it out")
+        raise RuleSetError(f"rule {rule.rule_id} is {'pinned already' if pinned else 'not pinned'}; leave it out")
     rules = [r.model_copy(update={"pinned": pinned}) if r is rule else r for r in rule_set.rules]
     edit = Edit(action="pinned" if pinned else "unpinned", by=by, rule_id=rule.rule_id, reason=reason)
     return changed(rule_set, rules, [edit])
@@ -204,7 +204,9 @@ def save_rule_set(path: Path, rule_set: RuleSet) -> None:
     try:
         write_text(path.resolve(), dump_rule_set(rule_set))
     except OSError as error:
-        raise ConfigError(f"{path} can't be written: {error}; make its folder, or give another place") from error
+        raise ConfigError(
+            f"{path} can't be written: {error.strerror}; make its folder, or give another place"
+        ) from error
 
 
 def shortened(text: str, n_chars: int = SHOWN_CHARS) -> str:

@@ -65,7 +65,8 @@ def merge_rule_sets(
             provenance.append(source)
     history = tuple(edit for rule_set in rule_sets for edit in rule_set.history)
     edits = [edit for group in groups for edit in _edits(group, by)]
-    return changed(chosen, _in_order(without_dangling(rules)), edits, provenance=tuple(provenance), history=history)
+    rules = sorted(without_dangling(rules), key=lambda rule: (-rule.support, rule.text))
+    return changed(chosen, rules, edits, provenance=tuple(provenance), history=history)
 
 
 def differences(one: RuleSet, other: RuleSet) -> list[str]:
@@ -115,7 +116,7 @@ def _join(rule_sets: Sequence[RuleSet], names: Sequence[str]) -> list[_Group]:
                     f"{shortened(key)!r} in {name}; give one another rule_id"
                 )
             same.setdefault(key, []).append(rule)
-    return [_Group(tuple(_in_order(rules)), ("the same words",) * (len(rules) - 1)) for rules in same.values()]
+    return [_Group(tuple(sorted(rules, key=_rank)), ("the same words",) * (len(rules) - 1)) for rules in same.values()]
 
 
 def _fold(groups: Sequence[_Group], threshold: float) -> list[_Group]:
@@ -145,13 +146,9 @@ def _opposite(one: _Group, other: _Group) -> bool:
     )
 
 
-def _in_order(rules: Sequence[Rule]) -> list[Rule]:
-    return sorted(rules, key=_rank)
-
-
-def _rank(rule: Rule) -> tuple[int, bool, str]:
-    """Best supported first, a pinned one before others, then by text: not by the order of the files."""
-    return (-rule.support, not rule.pinned, rule.text)
+def _rank(rule: Rule) -> tuple[int, bool]:
+    """Best supported first, then pinned; of equal ones, sorting keeps the order of the sets as they are given."""
+    return (-rule.support, not rule.pinned)
 
 
 def _edits(group: _Group, by: str) -> list[Edit]:

@@ -11,7 +11,7 @@ from autorule.errors import ConfigError, InputError
 from autorule.lineage import RuleLineage, missing_files, trace
 from autorule.records import Rule
 from autorule.rule_checking import Findings, check_rules, faults_of
-from autorule.rule_editing import Changes, apply, check_free, find_rule, save_rule_set, user_name
+from autorule.rule_editing import Changes, apply, check_free, find_rule, new_rule_id, save_rule_set, user_name
 from autorule.rule_import import ImportConfig, columns_not_read, import_rules
 from autorule.rule_matching import match_rules
 from autorule.rule_merging import differences, merge_rule_sets
@@ -218,10 +218,13 @@ def _history_of(rule_set: RuleSet, rule: Rule) -> list[Edit]:
     for entry in reversed(rule_set.history):
         if entry.rule_id in ids or entry.after in texts:
             found.append(entry)
-            texts |= {entry.before} if entry.before else set()
+            if entry.before:
+                texts.add(entry.before)
+                ids.add(new_rule_id(entry.before))
     return found[::-1]
 
 
 def _with_lineage(rule: Rule, lineage: RuleLineage | None) -> dict[str, Any]:
-    candidates = None if lineage is None else [c.model_dump(mode="json") for c in lineage.candidates]
+    unknown = lineage is None and rule.candidate_ids
+    candidates = None if unknown else [c.model_dump(mode="json") for c in (lineage.candidates if lineage else ())]
     return {**rule.model_dump(mode="json"), "candidates": candidates}

@@ -102,7 +102,7 @@ def print_findings(findings: Findings) -> None:
 def print_warnings(findings: Findings) -> None:
     """One line for each fault, for commands whose work is another."""
     for fault in findings.faults:
-        err.print(f"[yellow]Warning:[/] {_safe(fault.text)!s} [dim]{fault.code}[/]: {_safe(fault.meaning)}")
+        err.print(f"[yellow]Warning:[/] “{_safe(fault.text)}” {_safe(fault.meaning)} ({fault.code})")
 
 
 def print_note(text: str) -> None:
@@ -110,7 +110,7 @@ def print_note(text: str) -> None:
 
 
 def print_written(path: Path, rule_set: RuleSet) -> None:
-    out.print(f"{_safe(str(path))}: {len(rule_set.rules)} rules")
+    out.print(f"wrote {_safe(str(path))}: {len(rule_set.rules)} rules")
 
 
 def print_edits(edits: Sequence[Edit]) -> None:
@@ -158,17 +158,18 @@ def _print_match(match: Match) -> None:
     ]
     out.print(f"  {_safe(match.a.rule_id)}  {_safe(match.a.text)}")
     out.print(f"  {_safe(match.b.rule_id)}  {_safe(match.b.text)}")
-    out.print(f"    [dim]{', '.join([f'similarity {match.similarity:.2f}', *shared])}[/]\n")
+    out.print(f"    [dim]{', '.join([f'similarity {match.similarity:.2f}', *shared])}[/]")
 
 
 def _differences(match: Match) -> str:
     a, b = match.a, match.b
     assert a is not None and b is not None
-    names = ("text", "support", "weight", "aspect", "pinned")
-    changes = [
-        f"{name} {getattr(a, name)} → {getattr(b, name)}" for name in names if getattr(a, name) != getattr(b, name)
-    ]
-    return ", ".join(changes)
+    values = [(name, getattr(a, name), getattr(b, name)) for name in ("text", "support", "weight", "aspect", "pinned")]
+    return ", ".join(f"{name} {_value(old)} → {_value(new)}" for name, old, new in values if old != new)
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
 def _safe(text: str) -> str:
