@@ -13,6 +13,7 @@ from autorule.command_settings import given, mapping, model_options, run_options
 from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
 from autorule.manifest import RunManifest
+from autorule.rules_cli import rules_app
 from autorule.stage_config import Config
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 cache_app = typer.Typer(help="The cache of model answers.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
+app.add_typer(rules_app, name="rules")
 
 _debug = False
 

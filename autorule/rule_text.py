@@ -16,7 +16,7 @@ def clean_rule(text: str) -> str:
         inner = text[len(opening) : -len(closing)]
         if len(text) > 2 and text.startswith(opening) and text.endswith(closing) and closing not in inner:
             text = inner.strip()
-    return text if not text or text[-1] in ".!?" else text + "."
+    return text if not text or text[-1] in ".!?。！？" else text + "."
 
 
 def normalise_rule(text: str) -> str:

@@ -1,0 +1,230 @@
+"""`autorule rules`: where rules come from, and what people do to them."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from autorule import rules_terminal as shown
+from autorule.command_settings import settings_of
+from autorule.errors import ConfigError, InputError
+from autorule.lineage import RuleLineage, missing_files, trace
+from autorule.records import Rule
+from autorule.rule_checking import Findings, check_rules, faults_of
+from autorule.rule_editing import Changes, apply, check_free, find_rule, new_rule_id, save_rule_set, user_name
+from autorule.rule_import import ImportConfig, columns_not_read, import_rules
+from autorule.rule_matching import match_rules
+from autorule.rule_merging import differences, merge_rule_sets
+from autorule.rule_sets import Edit, RuleSet, load_rule_set
+
+rules_app = typer.Typer(help="Rule sets: lineage, import, comparison, checks, changes.", no_args_is_help=True)
+
+
+def _set_debug(value: bool) -> None:
+    from autorule import cli  # which imports this module
+
+    cli._set_debug(value)
+
+
+RuleSetFile = Annotated[Path, typer.Argument(metavar="RULE_SET", help="rule set: 03_rule_set.json of a run")]
+By = Annotated[str | None, typer.Option(help="name for the history (default: the user of this computer)")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+Force = Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with [verification] and [reward]")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="any setting, such as verification.threshold=0.6; may be repeated")
+]
+Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="show the whole trace of an error")]
+
+
+@rules_app.command()
+def show(
+    rule_set: RuleSetFile,
+    rule_id: Annotated[str | None, typer.Argument(help="one rule: its id, or the beginning of it")] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(help="run folder to trace the rules in (default: that of the file); repeat it for a merged set"),
+    ] = None,
+    candidates: Annotated[int, typer.Option(min=0, help="candidates shown of each rule; 0 for all")] = 3,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show rules with the candidates, chains and pairs that they came from."""
+    rules = load_rule_set(rule_set)
+    chosen = [find_rule(rules, rule_id)] if rule_id is not None else list(rules.rules)
+    history = _history_of(rules, chosen[0]) if rule_id is not None else list(rules.history)
+    folders = run or [rule_set.parent]
+    lacking = [path for folder in folders for path in missing_files(folder)]
+    if run and lacking:
+        raise InputError(f"{lacking[0]} does not exist; give the folder of a run, with its numbered files, with --run")
+    lineage = None if lacking else trace(rules, folders, {rule.rule_id for rule in chosen})
+    if as_json:
+        shown.print_json(
+            {
+                "rules": [_with_lineage(rule, lineage[i] if lineage else None) for i, rule in enumerate(chosen)],
+                "history": [edit.model_dump(mode="json") for edit in history],
+                "lineage_from": [] if lacking else [str(folder) for folder in folders],
+                "lineage_missing": [str(path) for path in lacking],
+            }
+        )
+        return
+    texts = {rule.rule_id: rule.text for rule in rules.rules}
+    for i, rule in enumerate(chosen):
+        shown.print_rule(rule, lineage[i] if lineage else None, candidates, texts)
+    shown.print_history(history)
+    if lacking and any(rule.candidate_ids for rule in chosen):
+        names = ", ".join(path.name for path in lacking)
+        shown.print_note(
+            f"No lineage: it is looked for in the folder {rule_set.parent}, which lacks {names}; give the folder of "
+            "the run with --run."
+        )
+
+
+@rules_app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="rules: .txt, .md, .csv, .json or .jsonl")],
+    out: Annotated[Path, typer.Option(help="rule set to write")],
+    by: By = None,
+    force: Force = False,
+    config: ConfigFile = None,
+    set_: Set = None,
+    debug: Debug = False,
+) -> None:
+    """Make a rule set of rules that you have.
+
+    A text file has one rule a line. Tables and JSON have one of the columns rule, text, criterion or description, and
+    if wanted a weight (weight, points or importance; 1 where there is none) and an aspect (aspect, category or title).
+    """
+    check_free(out, force)
+    # Any model may score; naming one keeps the settings of the embedded model out.
+    settings = settings_of(ImportConfig, {"model": {"backend": "openai_compatible"}}, config, set_)
+    rules = import_rules(file, user_name(by), settings)
+    save_rule_set(out, rules)
+    shown.print_warnings(Findings(n_rules=len(rules.rules), faults=faults_of(rules.rules)))
+    if unread := columns_not_read(file):
+        shown.print_note(f"columns that were not read: {', '.join(unread)}")
+    shown.print_written(out, rules)
+
+
+@rules_app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(help="rule set before")],
+    b: Annotated[Path, typer.Argument(help="rule set after")],
+    similarity: Annotated[
+        float, typer.Option(min=0.01, max=1, help="cosine from which two texts are one rule in other words")
+    ] = 0.5,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Compare two rule sets: which rules were kept, reworded, lost, and which are new."""
+    before, after = load_rule_set(a), load_rule_set(b)
+    matches = match_rules(before.rules, after.rules, similarity)
+    settings = differences(before, after)
+    if as_json:
+        found = [match.model_dump(mode="json") for match in matches]
+        shown.print_json({"matches": found, "settings_that_differ": settings})
+    else:
+        shown.print_diff(matches, settings)
+
+
+@rules_app.command()
+def lint(
+    rule_set: RuleSetFile,
+    max_chars: Annotated[int, typer.Option(min=1, help="length from which a rule is too long")] = 300,
+    similarity: Annotated[
+        float, typer.Option(min=0.01, max=1, help="cosine from which two rules are near duplicates")
+    ] = 0.8,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check the rules: faults of wording, near duplicates, contradictions. Exit code 1 when there is any."""
+    findings = check_rules(load_rule_set(rule_set).rules, max_chars, similarity)
+    if as_json:
+        shown.print_json(findings.model_dump(mode="json"))
+    else:
+        shown.print_findings(findings)
+    if findings.count:
+        raise typer.Exit(1)
+
+
+@rules_app.command()
+def merge(
+    rule_sets: Annotated[list[Path], typer.Argument(metavar="A B [C...]", help="rule sets, two or more")],
+    out: Annotated[Path, typer.Option(help="rule set to write")],
+    similarity: Annotated[
+        float, typer.Option(min=0.01, max=1, help="cosine from which two rules become one; 1 for the same words only")
+    ] = 0.9,
+    verification_of: Annotated[
+        int | None, typer.Option(help="number of the set whose verification and reward are taken, from 1")
+    ] = None,
+    by: By = None,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Join rule sets into one, without a model: near duplicates fold into the better supported rule."""
+    if len(rule_sets) < 2:
+        raise ConfigError(f"only {rule_sets[0]} is given; give two rule sets or more")
+    check_free(out, force)
+    sets = [load_rule_set(path) for path in rule_sets]
+    merged = merge_rule_sets(sets, [str(path) for path in rule_sets], user_name(by), similarity, verification_of)
+    save_rule_set(out, merged)
+    shown.print_edits([edit for edit in _new_edits(merged, sets) if edit.before != edit.after])
+    n_rules = sum(len(rules.rules) for rules in sets)
+    shown.print_note(f"{n_rules} rules of {len(sets)} sets, {n_rules - len(merged.rules)} joined to others")
+    shown.print_written(out, merged)
+
+
+@rules_app.command()
+def edit(
+    rule_set: RuleSetFile,
+    reword: Annotated[str | None, typer.Option("--reword", metavar="ID", help="rule to give another --text")] = None,
+    text: Annotated[str | None, typer.Option(help="the new text of the rule that --reword names")] = None,
+    drop: Annotated[list[str] | None, typer.Option("--drop", metavar="ID", help="rule to take out")] = None,
+    pin: Annotated[list[str] | None, typer.Option("--pin", metavar="ID", help="rule to keep in any case")] = None,
+    unpin: Annotated[list[str] | None, typer.Option("--unpin", metavar="ID", help="rule to pin no longer")] = None,
+    add: Annotated[list[str] | None, typer.Option("--add", metavar="TEXT", help="text of a new rule")] = None,
+    by: By = None,
+    reason: Annotated[str | None, typer.Option(help="why, for the history")] = None,
+    out: Annotated[Path | None, typer.Option(help="file to write (default: the rule set itself)")] = None,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Change rules by hand; the history keeps who changed what. An ID may be the beginning of one."""
+    if (reword is None) != (text is None):
+        raise ConfigError("--reword ID and --text TEXT go together; give both")
+    before = load_rule_set(rule_set)
+    target = out or rule_set
+    if target.resolve() != rule_set.resolve():
+        check_free(target, force)
+    rewording = [(reword, text)] if reword is not None and text is not None else []
+    changes = Changes(rewording, drop or (), pin or (), unpin or (), add or ())
+    after = apply(before, changes, user_name(by), reason)
+    save_rule_set(target, after)
+    known = {rule.rule_id for rule in before.rules}
+    new_rules = [rule for rule in after.rules if rule.rule_id not in known]
+    shown.print_warnings(Findings(n_rules=len(new_rules), faults=faults_of(new_rules)))
+    shown.print_edits(_new_edits(after, [before]))
+    shown.print_written(target, after)
+
+
+def _new_edits(rule_set: RuleSet, before: list[RuleSet]) -> list[Edit]:
+    return list(rule_set.history[sum(len(old.history) for old in before) :])
+
+
+def _history_of(rule_set: RuleSet, rule: Rule) -> list[Edit]:
+    """The edits that led to the rule, also those of its earlier wordings."""
+    ids, texts = {rule.rule_id}, {rule.text}
+    found = []
+    for entry in reversed(rule_set.history):
+        if entry.rule_id in ids or entry.after in texts:
+            found.append(entry)
+            if entry.before:
+                texts.add(entry.before)
+                ids.add(new_rule_id(entry.before))
+    return found[::-1]
+
+
+def _with_lineage(rule: Rule, lineage: RuleLineage | None) -> dict[str, Any]:
+    unknown = lineage is None and rule.candidate_ids
+    candidates = None if unknown else [c.model_dump(mode="json") for c in (lineage.candidates if lineage else ())]
+    return {**rule.model_dump(mode="json"), "candidates": candidates}
