@@ -19,9 +19,7 @@ from autorule.config import ExtractConfig
 from autorule.run_folder import CANDIDATES, PAIRS, Run, write_records
 
 
-def extract(
-    folder: str, pairs: str, base_url: str, concurrency: int, prefect: bool
-) -> dict[str, Any]:
+def extract(folder: str, pairs: str, base_url: str, concurrency: int, prefect: bool) -> dict[str, Any]:
     """The whole flow, as a Prefect flow run or as plain functions; the cache is on, and empty."""
     from autorule.flows.extract_rules import extract_rules
 

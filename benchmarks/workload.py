@@ -16,12 +16,7 @@ N_THEMES = 40
 ONE_OFF_SHARE = 0.2
 """Candidates that belong to no theme."""
 
-WORDS = (
-    "river letter market engine window garden teacher answer copper village signal paper winter island battery number "
-    "mirror harbour lesson pocket station bridge candle summer forest doctor ticket basket orange kitchen silver "
-    "recipe planet carpet branch captain museum wallet button thunder ladder pencil rocket blanket shadow helmet "
-    "anchor violin tunnel cotton farmer lantern pepper valley marble saddle feather canyon hammer needle"
-).split()
+WORDS = ["river", "letter", "market", "engine", "window", "garden", "teacher", "answer", "copper", "village", "signal", "paper", "winter", "island", "battery", "number", "mirror", "harbour", "lesson", "pocket", "station", "bridge", "candle", "summer", "forest", "doctor", "ticket", "basket", "orange", "kitchen", "silver", "recipe", "planet", "carpet", "branch", "captain", "museum", "wallet", "button", "thunder", "ladder", "pencil", "rocket", "blanket", "shadow", "helmet", "anchor", "violin", "tunnel", "cotton", "farmer", "lantern", "pepper", "valley", "marble", "saddle", "feather", "canyon", "hammer", "needle"]
 OPENINGS = ("The response should", "A response should", "Responses should", "A good response should", "It should")
 VERBS = (
     ("state", "name", "say", "put"),

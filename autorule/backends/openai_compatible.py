@@ -1,7 +1,7 @@
 """Any server with OpenAI's chat-completions interface: vLLM, SGLang, llama.cpp, TGI, or a hosted one.
 
-One event-loop thread, one client and one limit of requests in flight for the process, whichever shards ask: a shard
-never waits for another's stragglers, and the server never sees more than `concurrency` requests.
+One event-loop thread, one set of connections and one limit of requests in flight for the process, whichever shards ask:
+a shard never waits for another's stragglers, and the server never sees more than `concurrency` requests.
 """
 
 import logging
@@ -49,12 +49,9 @@ class OpenAICompatibleBackend:
         self._schema_refused = False
         self._key = read_key(config.api_key_env)
         self._headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        self._client = httpx.AsyncClient(
-            base_url=config.base_url,
-            headers=self._headers,
-            timeout=httpx.Timeout(config.timeout_s, pool=None),
-            limits=httpx.Limits(max_connections=config.concurrency, max_keepalive_connections=config.concurrency),
-        )
+        self._ssl = httpx.create_ssl_context()  # takes a while to make: one for all clients
+        self._url = httpx.URL(f"{config.base_url}/chat/completions")
+        self._idle_clients: list[httpx.AsyncClient] = []
         self._in_flight = InFlight(config.concurrency)
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
@@ -90,7 +87,7 @@ class OpenAICompatibleBackend:
         return f"{self._config.base_url} serves {self._config.model}"
 
     def close(self) -> None:
-        list(self._in_flight.run(lambda client: client.aclose(), [self._client]))
+        list(self._in_flight.run(lambda client: client.aclose(), self._idle_clients))
         self._in_flight.close()
 
     async def _generate_one(self, request: GenerateRequest) -> Answer:
@@ -151,12 +148,29 @@ class OpenAICompatibleBackend:
             return reply
 
     async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
-        return await post_json(
-            self._client,
-            "chat/completions",
-            {**body, **self._config.extra_body},
-            self._config.max_retries,
-            self._config.retry_wait_s,
+        client = self._idle_clients.pop() if self._idle_clients else self._new_client()
+        try:
+            return await post_json(
+                client,
+                self._url,
+                {**body, **self._config.extra_body},
+                self._config.max_retries,
+                self._config.retry_wait_s,
+            )
+        finally:
+            self._idle_clients.append(client)
+
+    def _new_client(self) -> httpx.AsyncClient:
+        """A client for one request at a time: there are as many as requests were ever in flight.
+
+        httpcore's pool goes through its connections at the beginning and the end of a request, and for each idle one
+        through all of them again: milliseconds for a pool of 64, nothing for a pool of one.
+        """
+        return httpx.AsyncClient(
+            headers=self._headers,
+            timeout=httpx.Timeout(self._config.timeout_s, pool=None),
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            verify=self._ssl,
         )
 
 
