@@ -99,8 +99,7 @@ def measure(job: str, arguments: dict[str, Any], environment: dict[str, str] | N
     result = subprocess.run(
         [sys.executable, str(HERE / "measured.py"), job, json.dumps(arguments)],
         env={**os.environ, "HF_HUB_OFFLINE": "1", **(environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     if result.returncode:

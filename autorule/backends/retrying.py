@@ -41,7 +41,7 @@ class FailedExchangeError(Exception):
 
 
 async def post_json(
-    client: httpx.AsyncClient, path: str, body: dict[str, Any], max_retries: int, first_wait_s: float
+    client: httpx.AsyncClient, path: str | httpx.URL, body: dict[str, Any], max_retries: int, first_wait_s: float
 ) -> dict[str, Any]:
     """The JSON object the server replied. Raises FailedExchangeError after the last retry."""
     backoff = tenacity.wait_exponential(multiplier=first_wait_s, max=MAX_WAIT_S) + tenacity.wait_random(0, first_wait_s)
@@ -65,7 +65,7 @@ async def post_json(
         raise
 
 
-async def _post_once(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+async def _post_once(client: httpx.AsyncClient, path: str | httpx.URL, body: dict[str, Any]) -> dict[str, Any]:
     try:
         response = await client.post(path, json=body)
     except httpx.TimeoutException as error:
