@@ -12,7 +12,6 @@ from autorule import __version__, terminal
 from autorule.command_settings import given, mapping, model_options, run_options, settings_of
 from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
-from autorule.manifest import RunManifest
 from autorule.rules_cli import rules_app
 from autorule.stage_config import Config
 
@@ -120,6 +119,9 @@ def extract(
 
         terminal.print_forecast(forecast_extraction(extraction))
         return
+    if extraction.repeats > 1:
+        terminal.print_stability(_run("repeat_extraction", extraction, prefect), extraction.outputs)
+        return
     manifest = _run("extract_rules", extraction, prefect)
     terminal.print_extraction(Path(extraction.outputs) / manifest.run_id, manifest)
 
@@ -203,10 +205,10 @@ def _main(version: Annotated[bool, typer.Option("--version", help="show the vers
         raise typer.Exit
 
 
-def _run(flow_name: str, config: Config, prefect: bool | None) -> RunManifest:
+def _run(flow_name: str, config: Config, prefect: bool | None) -> Any:
     """Runs a flow with progress bars: as a Prefect flow run where there is a server, else as plain functions."""
     flow = _load_flow(flow_name)
-    run: Callable[[Config], RunManifest] = flow if _use_prefect(prefect) else flow.fn
+    run: Callable[[Config], Any] = flow if _use_prefect(prefect) else flow.fn
     try:
         with terminal.progress_bars():
             return run(config)
@@ -222,6 +224,10 @@ def _load_flow(name: str) -> Any:
             from autorule.flows.extract_rules import extract_rules
 
             return extract_rules
+        if name == "repeat_extraction":
+            from autorule.flows.repeat_extraction import repeat_extraction
+
+            return repeat_extraction
         from autorule.flows.score_completions import score_completions
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] == "prefect":

@@ -90,6 +90,11 @@ def _is_completed(manifest: Path) -> bool:
     )
 
 
+def new_run_id(source: Path) -> str:
+    """A name for a run on the file `source` that no other run has."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{source.name.partition('.')[0]}-{secrets.token_hex(2)}"
+
+
 class Run:
     """A run while it goes on: its folder, and its manifest, which is on disk after every change.
 
@@ -109,8 +114,7 @@ class Run:
 
         Raises ConfigError when the run completed, still goes on in another process, or the folder can't be made.
         """
-        stem = next(iter(inputs.values())).name.partition(".")[0]
-        run_id = config.run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{stem}-{secrets.token_hex(2)}"
+        run_id = config.run_id or new_run_id(next(iter(inputs.values())))
         folder = config.outputs / run_id
         if _is_completed(folder / MANIFEST):
             raise ConfigError(f"run folder {folder} holds a completed run; leave out the run id or give another")

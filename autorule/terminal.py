@@ -28,6 +28,7 @@ from autorule.manifest import RunManifest
 from autorule.records import CallCounts, RewardRecord
 from autorule.rule_sets import load_rule_set
 from autorule.run_folder import CHECKS, FAILURES, REJECTED, REWARDS, RULE_SET, read_records
+from autorule.stability import Stability
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -96,6 +97,23 @@ def print_extraction(folder: Path, manifest: RunManifest) -> None:
     if funnel.held_out_pairs:
         _print_held_out(folder, manifest)
     _print_end(folder, manifest)
+
+
+def print_stability(report: Stability, outputs: Path) -> None:
+    """How much of the rule set recurs over the seeds, rule by rule."""
+    others = len(report.run_ids) - 1
+    table = Table(title=f"Rules of {report.run_ids[0]}, and in how many of {others} other runs", title_justify="left")
+    for name in ("recurs", "support"):
+        table.add_column(name, justify="right")
+    table.add_column("rule", overflow="fold")
+    for rule in sorted(report.rules, key=lambda rule: -rule.recurs_in):
+        table.add_row(f"{rule.recurs_in}/{others}", str(rule.support), escape(printable(rule.text)))
+    out.print(table)
+    out.print(
+        f"Recurrence (matched rules ÷ rules): {report.recurrence:.2f} on average over all pairs of runs, "
+        f"{report.lowest:.2f} to {report.highest:.2f}"
+    )
+    out.print(f"run folders: {', '.join(escape(str(outputs / run_id)) for run_id in report.run_ids)}")
 
 
 def print_forecast(forecasts: Sequence[StageForecast]) -> None:

@@ -8,6 +8,7 @@ from autorule.config import ExtractConfig
 from autorule.config_layers import build_config, load_preset
 from autorule.errors import BudgetSpentError, ConfigError, InputError
 from autorule.flows.extract_rules import extract_rules
+from autorule.flows.repeat_extraction import repeat_extraction
 from autorule.manifest import RunManifest
 from autorule.records import CandidateRule, ChainCheck, Failure, Interpretation
 from autorule.rule_sets import load_rule_set
@@ -148,3 +149,16 @@ def test_an_answer_in_a_bad_form_is_asked_again_with_the_fault_shown(tmp_path):
     again, _ = extract(tmp_path, script="corrects_itself")
     assert (again.usage["mining"].sent, again.usage["mining"].cached) == (0, 48)
     assert isinstance(manifest, RunManifest) and lines(folder / CANDIDATES)
+
+
+def test_repeats_take_a_seed_each_and_tell_what_recurs(tmp_path):
+    config = extraction(tmp_path, repeats=3, limit=12, run_id="again", seed=5)
+    report = repeat_extraction.fn(config)
+    assert report.seeds == (5, 6, 7)
+    manifests = [json.loads((config.outputs / run / "manifest.json").read_text()) for run in report.run_ids]
+    assert [m["config"]["mining"]["sampling"]["seed"] for m in manifests] == [5, 6, 7]
+    assert json.loads((config.outputs / "again-stability.json").read_text()) == json.loads(report.model_dump_json())
+    sets = [{rule.text for rule in load_rule_set(config.outputs / run / RULE_SET).rules} for run in report.run_ids]
+    for rule in report.rules:
+        assert rule.recurs_in >= sum(rule.text in other for other in sets[1:])
+    assert 0 < report.lowest <= report.recurrence <= report.highest <= 1
