@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from autorule.config import ExtractConfig
-from autorule.config_layers import build_config
+from autorule.config import EMBEDDED, ExtractConfig
+from autorule.config_layers import build_config, load_preset
 from autorule.flows.extract_rules import extract_rules
+from autorule.lineage import trace
+from autorule.records import Interpretation, PreferencePair
+from autorule.rule_sets import load_rule_set
+from autorule.run_folder import INTERPRETATIONS, PAIRS, RULE_SET, read_records
 from tests.integration.test_flows import lines
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -46,3 +50,34 @@ def test_r1_chains_are_taken_as_interpretations(tmp_path):
     for line in lines(folder / "01_interpretations.jsonl"):
         assert line["chain"] in source
         assert line["chain_source"] == "given"
+
+
+@pytest.mark.slow
+def test_rules_from_real_chains_are_traced_to_their_passages_and_ties_yield_none(tmp_path):
+    """The embedded model mines twelve real chains; identical answers, judged ties, are the control."""
+    files = ("r1_arena_hard/r1_arena_hard.jsonl", "r1_arena_hard/r1_identical_ties.jsonl")
+    preferences, ties = ((DATA / name).read_text(encoding="utf-8").splitlines() for name in files)
+    decided = [line for line in preferences if json.loads(line)["winner"] != "tie"]
+    pairs = tmp_path / "r1.jsonl"
+    pairs.write_text("\n".join([*decided[:12], *ties[:4]]), encoding="utf-8")
+    settings = {"pairs": pairs, "outputs": tmp_path, "cache": {"path": tmp_path / "cache.sqlite"}}
+    rejected = extract_rules.fn(build_config(ExtractConfig, load_preset(EMBEDDED), settings))
+    assert (rejected.funnel.rows_rejected, rejected.funnel.pairs_drawn) == (4, 12)
+    kept = extract_rules.fn(build_config(ExtractConfig, load_preset(EMBEDDED), settings, {"keep_ties": True}))
+    assert (kept.funnel.rows_rejected, kept.funnel.ties_drawn) == (0, 4)
+    assert kept.funnel.imbalances() == []
+    folder = tmp_path / kept.run_id
+    rule_set = load_rule_set(folder / RULE_SET)
+    tied = {pair.pair_id for pair in read_records(folder / PAIRS, PreferencePair) if pair.tie}
+    assert len(tied) == 4
+    chains = {i.interpretation_id: i.chain for i in read_records(folder / INTERPRETATIONS, Interpretation)}
+    lineages = trace(rule_set, folder)
+    rules = {rule.rule_id: rule for rule in rule_set.rules}
+    assert [lineage.rule_id for lineage in lineages] == list(rules)
+    for lineage in lineages:
+        assert tied.isdisjoint(rules[lineage.rule_id].pair_ids)
+        assert {source.candidate_id for source in lineage.candidates} == set(rules[lineage.rule_id].candidate_ids)
+        for source in lineage.candidates:
+            passage = source.passage
+            assert passage.text
+            assert chains[source.interpretation_id][passage.start : passage.end] == passage.text
