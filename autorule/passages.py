@@ -6,7 +6,7 @@ shared.
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from math import fsum, log
 from typing import Literal, NamedTuple
 
@@ -83,9 +83,9 @@ class PassageFinder:
 
         Of equally good ones it is the earliest, so that the answer is always the same.
         """
-        wanted = _terms(candidate)
-        singles = [self._share(wanted, terms) for terms in self._terms]
-        doubles = [self._share(wanted, one | other) for one, other in zip(self._terms, self._terms[1:], strict=False)]
+        weights = {term: self._rarity(term) for term in _terms(candidate)}
+        singles = [_share(weights, terms) for terms in self._terms]
+        doubles = [_share(weights, one | other) for one, other in zip(self._terms, self._terms[1:], strict=False)]
         first = last = singles.index(max(singles))
         score = singles[first]
         if doubles and max(doubles) >= score + CLEARLY_BETTER:
@@ -95,13 +95,15 @@ class PassageFinder:
         start, end = self._spans[first].start, self._spans[last].end
         return Passage(part=self._part, start=start, end=end, text=self._text[start:end], score=round(score, 4))
 
-    def _share(self, wanted: frozenset[str], found: frozenset[str]) -> float:
-        # fsum: the same sum whatever the order in which a set gives its members.
-        whole = fsum(self._rarity(wanted))
-        return fsum(self._rarity(wanted & found)) / whole if whole else 0.0
+    def _rarity(self, term: str) -> float:
+        return log(1 + len(self._spans) / max(1, self._n_sentences_with[term]))
 
-    def _rarity(self, terms: Iterable[str]) -> Iterable[float]:
-        return (log(1 + len(self._spans) / max(1, self._n_sentences_with[term])) for term in terms)
+
+def _share(weights: Mapping[str, float], found: frozenset[str]) -> float:
+    """Which share of the weights belongs to terms that were found."""
+    # fsum: the same sum whatever the order of the terms.
+    whole = fsum(weights.values())
+    return fsum(weights[term] for term in weights.keys() & found) / whole if whole else 0.0
 
 
 def _stripped(text: str, start: int, end: int) -> Span:
