@@ -6,7 +6,7 @@ wrong merge can cost a duplicate but seldom a rule.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from autorule.answer_text import json_values, list_item, whole_answer
 from autorule.backends.base import GenerateRequest
@@ -66,17 +66,24 @@ def numbered(texts: Sequence[str]) -> str:
     return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, start=1))
 
 
+def synthesis_request(
+    kind: str, values: dict[str, str], prompt: Prompt, schema: dict[str, Any] | None, config: SynthesisConfig
+) -> GenerateRequest:
+    """A question of this stage about the lists in `values`; its id is a hash of the kind and the lists."""
+    return GenerateRequest(
+        request_id=content_id(kind, values),
+        stage="synthesis",
+        messages=prompt.render(values, {"fence": fence_for(values.values())}),
+        sampling=config.sampling,
+        json_schema=schema,
+        prompt_sha256=prompt.sha256,
+    )
+
+
 def build_request(group: Sequence[Draft], prompt: Prompt, config: SynthesisConfig) -> GenerateRequest:
     """The question how to merge one group. `prompt` shows {rules}, a numbered list, and may show {fence}."""
     rules = numbered([draft.text for draft in group])
-    return GenerateRequest(
-        request_id=content_id("merge", [draft.text for draft in group]),
-        stage="synthesis",
-        messages=prompt.render({"rules": rules}, {"fence": fence_for([rules])}),
-        sampling=config.sampling,
-        json_schema=None if prompt.begun_answer else MERGE_SCHEMA,
-        prompt_sha256=prompt.sha256,
-    )
+    return synthesis_request("merge", {"rules": rules}, prompt, None if prompt.begun_answer else MERGE_SCHEMA, config)
 
 
 def parse_merge(request: GenerateRequest, output: ModelOutput, n_rules: int) -> list[Merged]:
@@ -134,14 +141,7 @@ def build_review(merge: Merge, prompt: Prompt, config: SynthesisConfig) -> Gener
     """The question where the doubtful and forgotten members belong. `prompt` shows {rules} and {statements}."""
     rules = numbered([rule.text for rule in merge.rules])
     statements = numbered([merge.group[number].text for number in merge.to_review])
-    return GenerateRequest(
-        request_id=content_id("review", rules, statements),
-        stage="synthesis",
-        messages=prompt.render({"rules": rules, "statements": statements}, {"fence": fence_for([rules, statements])}),
-        sampling=config.sampling,
-        json_schema=REVIEW_SCHEMA,
-        prompt_sha256=prompt.sha256,
-    )
+    return synthesis_request("review", {"rules": rules, "statements": statements}, prompt, REVIEW_SCHEMA, config)
 
 
 def parse_review(request: GenerateRequest, output: ModelOutput, n_statements: int, n_rules: int) -> dict[int, int]:
@@ -150,12 +150,12 @@ def parse_review(request: GenerateRequest, output: ModelOutput, n_statements: in
     matches: dict[int, int] = {}
     for entry in entries:
         statement, rule = (entry.get(name) if isinstance(entry, dict) else None for name in ("statement", "rule"))
-        if not _is_number(statement) or not _is_number(rule):
+        if not is_number(statement) or not is_number(rule):
             raise ParseError(f"a match without the numbers of statement and rule: {entry!r:.80}")
-        if not 1 <= statement <= n_statements or not 0 <= rule <= n_rules:  # type: ignore[operator]
+        if not 1 <= statement <= n_statements or not 0 <= rule <= n_rules:
             raise ParseError(f"match {entry!r:.80}: there are {n_statements} statements and {n_rules} rules")
         if rule:
-            matches[statement - 1] = rule - 1  # type: ignore[operator]
+            matches[statement - 1] = rule - 1
     return matches
 
 
@@ -205,7 +205,8 @@ def _unlike_members(
     return unlike
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int]:
+    """Whether a value of a JSON answer is a whole number; true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -214,7 +215,7 @@ def _is_merge(entries: object) -> bool:
         isinstance(entry, dict)
         and isinstance(entry.get("rule"), str)
         and isinstance(entry.get("from"), list)
-        and all(map(_is_number, entry["from"]))
+        and all(map(is_number, entry["from"]))
         and entry["from"]
         for entry in entries
     )

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from autorule.backends.base import GenerateRequest
 from autorule.errors import ParseError
 from autorule.linting import lint_rule, sets_aside
-from autorule.merging import NUMBER, last_list, numbered, object_schema
-from autorule.prompting import Prompt, fence_for
-from autorule.records import ModelOutput, content_id
+from autorule.merging import NUMBER, is_number, last_list, numbered, object_schema, synthesis_request
+from autorule.prompting import Prompt
+from autorule.records import ModelOutput
 from autorule.rule_text import clean_rule
 from autorule.similarity import SimilarPair
 from autorule.stage_config import SynthesisConfig
@@ -31,14 +31,7 @@ def compound_drafts(drafts: Sequence[Draft], max_chars: int) -> list[Draft]:
 def build_split(drafts: Sequence[Draft], prompt: Prompt, config: SynthesisConfig) -> GenerateRequest:
     """The question how to split compound rules. `prompt` shows {rules}."""
     rules = numbered([draft.text for draft in drafts])
-    return GenerateRequest(
-        request_id=content_id("split", rules),
-        stage="synthesis",
-        messages=prompt.render({"rules": rules}, {"fence": fence_for([rules])}),
-        sampling=config.sampling,
-        json_schema=SPLIT_SCHEMA,
-        prompt_sha256=prompt.sha256,
-    )
+    return synthesis_request("split", {"rules": rules}, prompt, SPLIT_SCHEMA, config)
 
 
 def parse_split(request: GenerateRequest, output: ModelOutput, n_rules: int) -> dict[int, list[str]]:
@@ -46,7 +39,7 @@ def parse_split(request: GenerateRequest, output: ModelOutput, n_rules: int) -> 
     parts: dict[int, list[str]] = {}
     for entry in last_list(request, output, "rules"):
         number, texts = (entry.get("from"), entry.get("parts")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= n_rules:
+        if not is_number(number) or not 1 <= number <= n_rules:
             raise ParseError(f"rule number {number!r} is not in the list of {n_rules}")
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
             raise ParseError(f"rule {number} has no list of parts")
@@ -69,21 +62,14 @@ def apply_split(drafts: Sequence[Draft], parts: dict[int, list[str]], prompt: Pr
 def build_contradictions(pairs: Sequence[tuple[str, str]], prompt: Prompt, config: SynthesisConfig) -> GenerateRequest:
     """The question which pairs of rules contradict each other. `prompt` shows {pairs}."""
     shown = "\n".join(f"{number}. {one}\n   {other}" for number, (one, other) in enumerate(pairs, start=1))
-    return GenerateRequest(
-        request_id=content_id("contradictions", shown),
-        stage="synthesis",
-        messages=prompt.render({"pairs": shown}, {"fence": fence_for([shown])}),
-        sampling=config.sampling,
-        json_schema=CONTRADICTION_SCHEMA,
-        prompt_sha256=prompt.sha256,
-    )
+    return synthesis_request("contradictions", {"pairs": shown}, prompt, CONTRADICTION_SCHEMA, config)
 
 
 def parse_contradictions(request: GenerateRequest, output: ModelOutput, n_pairs: int) -> list[int]:
     """The numbers (from 0) of the pairs that contradict. Raises ParseError."""
     numbers = last_list(request, output, "contradictions")
     for number in numbers:
-        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= n_pairs:
+        if not is_number(number) or not 1 <= number <= n_pairs:
             raise ParseError(f"pair number {number!r} is not in the list of {n_pairs}")
     return sorted({number - 1 for number in numbers})
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from autorule.errors import ConfigError, RuleSetError
-from autorule.records import Rule, content_id
+from autorule.records import Rule
 from autorule.rule_sets import Edit, RuleSet, dump_rule_set
-from autorule.rule_text import clean_rule, normalise_rule
+from autorule.rule_text import clean_rule, new_rule_id, normalise_rule
 from autorule.run_folder import write_text
 
 SHOWN_CHARS = 60
@@ -59,11 +59,6 @@ def rule_text(text: str) -> str:
     if any("\ud800" <= char <= "\udfff" for char in cleaned):
         raise RuleSetError(f"the text {text!r} is not whole Unicode; type the rule anew")
     return cleaned
-
-
-def new_rule_id(text: str) -> str:
-    """The id of a rule with this text, the same that extraction gives it."""
-    return content_id("rule", normalise_rule(text))
 
 
 def reword(rule_set: RuleSet, rule_id: str, text: str, by: str, reason: str | None = None) -> RuleSet:

@@ -16,9 +16,9 @@ from autorule.answer_text import list_item
 from autorule.errors import InputError, PromptError, RuleSetError
 from autorule.prompting import load_prompt
 from autorule.records import Rule
-from autorule.rule_editing import new_rule_id, rule_text, shortened
+from autorule.rule_editing import rule_text, shortened
 from autorule.rule_sets import Edit, RuleSet, VerificationSpec
-from autorule.rule_text import normalise_rule
+from autorule.rule_text import new_rule_id, normalise_rule
 from autorule.stage_config import Config, RewardConfig, VerificationConfig
 
 TEXT_COLUMNS = ("rule", "text", "criterion", "description")

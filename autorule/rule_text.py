@@ -3,6 +3,7 @@
 import re
 
 from autorule.answer_text import list_item
+from autorule.records import content_id
 
 WRAPPERS = (("**", "**"), ('"', '"'), ("“", "”"), ("`", "`"), ("*", "*"), ("_", "_"))
 LETTER_OR_DIGIT = re.compile(r"[^\W_]+")
@@ -22,6 +23,11 @@ def clean_rule(text: str) -> str:
 def normalise_rule(text: str) -> str:
     """The words of a rule in lower case: two rules with the same words are one."""
     return " ".join(words(text))
+
+
+def new_rule_id(text: str) -> str:
+    """The id of a rule with this text: a hash of its words."""
+    return content_id("rule", normalise_rule(text))
 
 
 def words(text: str) -> list[str]:

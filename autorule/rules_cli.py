@@ -11,11 +11,12 @@ from autorule.errors import ConfigError, InputError
 from autorule.lineage import RuleLineage, missing_files, trace
 from autorule.records import Rule
 from autorule.rule_checking import Findings, check_rules, faults_of
-from autorule.rule_editing import Changes, apply, check_free, find_rule, new_rule_id, save_rule_set, user_name
+from autorule.rule_editing import Changes, apply, check_free, find_rule, save_rule_set, user_name
 from autorule.rule_import import ImportConfig, columns_not_read, import_rules
 from autorule.rule_matching import match_rules
 from autorule.rule_merging import differences, merge_rule_sets
 from autorule.rule_sets import Edit, RuleSet, load_rule_set
+from autorule.rule_text import new_rule_id
 
 rules_app = typer.Typer(help="Rule sets: lineage, import, comparison, checks, changes.", no_args_is_help=True)
 

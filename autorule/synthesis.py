@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autorule.errors import RunFailedError
-from autorule.records import CandidateRule, DroppedCandidate, Rule, content_id
-from autorule.rule_text import normalise_rule
+from autorule.records import CandidateRule, DroppedCandidate, Rule
+from autorule.rule_text import new_rule_id, normalise_rule
 from autorule.similarity import Vectoriser, leader_clusters
 from autorule.stage_config import SynthesisConfig
 from autorule.token_estimate import estimate_tokens
@@ -147,12 +147,12 @@ def as_rules(drafts: Sequence[Draft], contradictions: Iterable[tuple[str, str]] 
         contradicted.setdefault(other, set()).add(one)
     return [
         Rule(
-            rule_id=rule_id(draft.text),
+            rule_id=new_rule_id(draft.text),
             text=draft.text,
             support=draft.support,
             candidate_ids=tuple(sorted({candidate.candidate_id for candidate in draft.candidates})),
             pair_ids=tuple(sorted({candidate.pair_id for candidate in draft.candidates})),
-            contradicts=tuple(sorted(contradicted.get(rule_id(draft.text), ()))),
+            contradicts=tuple(sorted(contradicted.get(new_rule_id(draft.text), ()))),
         )
         for draft in drafts
     ]
@@ -166,11 +166,6 @@ def as_dropped(dropped: Iterable[Dropped], rules: Sequence[Rule]) -> list[Droppe
         for candidate in (c for draft in drafts for c in draft.candidates if c.candidate_id not in behind):
             reasons.setdefault(candidate.candidate_id, reason)
     return [DroppedCandidate(candidate_id=key, reason=reason) for key, reason in sorted(reasons.items())]
-
-
-def rule_id(text: str) -> str:
-    """The id of a rule: a hash of its words."""
-    return content_id("rule", normalise_rule(text))
 
 
 def join_same(drafts: Iterable[Draft]) -> list[Draft]:

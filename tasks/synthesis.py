@@ -33,6 +33,7 @@ from autorule.rule_checks import (
     to_compare,
 )
 from autorule.rule_sets import Provenance, RuleSet, VerificationSpec, dump_rule_set, prompt_hash
+from autorule.rule_text import new_rule_id
 from autorule.run_folder import CANDIDATES, DROPPED, PAIRS, RULE_SET, Run, read_records, write_text
 from autorule.similarity import Vectoriser, open_vectoriser, similar_pairs
 from autorule.stage_config import SynthesisConfig
@@ -48,7 +49,6 @@ from autorule.synthesis import (
     fits_one_call,
     fold,
     merge_groups,
-    rule_id,
     vectors_of,
 )
 from autorule.tasks.steps import step
@@ -200,7 +200,7 @@ def _contradictions(merger: _Merger, kept: list[Draft]) -> list[tuple[str, str]]
         lambda request, output: parse_contradictions(request, output, len(asked[request.request_id][1])),
     )
     found = [asked[key][1][number] for key, numbers in answers.items() for number in numbers]
-    return [(rule_id(one), rule_id(other)) for one, other in found]
+    return [(new_rule_id(one), new_rule_id(other)) for one, other in found]
 
 
 def _write(run: Run, config: ExtractConfig, rules: list[Rule], left: list[Dropped]) -> RuleSet:

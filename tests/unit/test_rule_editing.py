@@ -11,12 +11,12 @@ from autorule.rule_editing import (
     apply,
     check_free,
     find_rule,
-    new_rule_id,
     save_rule_set,
     user_name,
 )
 from autorule.rule_merging import merge_rule_sets
 from autorule.rule_sets import Edit, dump_rule_set, load_rule_set
+from autorule.rule_text import new_rule_id
 from autorule.stage_config import RewardConfig, VerificationConfig
 from tests.conftest import make_rule_set
 
