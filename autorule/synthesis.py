@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autorule.errors import RunFailedError
+from autorule.prompting import Prompt
 from autorule.records import CandidateRule, DroppedCandidate, Rule
 from autorule.rule_text import new_rule_id, normalise_rule
 from autorule.similarity import Vectoriser, leader_clusters
@@ -66,9 +67,12 @@ def in_order(drafts: Iterable[Draft]) -> list[Draft]:
 
 
 def merge_groups(
-    drafts: Sequence[Draft], vectors: Any, config: SynthesisConfig, round_index: int
+    drafts: Sequence[Draft], vectors: Any, config: SynthesisConfig, round_index: int, room: int
 ) -> list[tuple[Draft, ...]]:
-    """What one round merges: clusters of similar drafts, several small ones in one call; later rounds wider ones."""
+    """What one round merges: clusters of similar drafts, several small ones in one call; later rounds wider ones.
+
+    `room` is that of `list_room`.
+    """
     if vectors is None:
         return []
     threshold = config.merge_similarity * WIDER**round_index
@@ -77,24 +81,30 @@ def merge_groups(
         if len(cluster) == 1:
             continue
         group = tuple(drafts[index] for index in cluster)
-        if groups and round_index and fits_one_call((*groups[-1], *group), config):
+        if groups and round_index and fits_one_call((*groups[-1], *group), config, room):
             groups[-1] += group
         else:
-            groups += _in_pieces(group, config)
+            groups += _in_pieces(group, config, room)
     return groups
 
 
-def fits_one_call(drafts: Sequence[Draft], config: SynthesisConfig) -> bool:
-    """Whether one merge call can take the list: at most `max_merge_rules`, and an answer as long as the list, thinking
-    left out, in half of the answer's tokens and a third of the context."""
-    room = min(config.context_tokens // 3, config.sampling.max_tokens // 2)
+def list_room(config: SynthesisConfig, prompt: Prompt) -> int:
+    """Tokens that the list of one merge call may have: a third of the context, beside thinking and answer; and half of
+    the answer, which repeats the list unless it was begun for the model and is one line."""
+    context = config.context_tokens // 3
+    return context if prompt.begun_answer else min(context, config.sampling.max_tokens // 2)
+
+
+def fits_one_call(drafts: Sequence[Draft], config: SynthesisConfig, room: int) -> bool:
+    """Whether one merge call can take the list: at most `max_merge_rules`, and no more tokens than there is room."""
     return len(drafts) <= config.max_merge_rules and list_tokens(drafts) <= room
 
 
-def best_list(drafts: Sequence[Draft], config: SynthesisConfig) -> tuple[Draft, ...]:
-    """As many of the best supported drafts as fit one call."""
+def best_list(drafts: Sequence[Draft], config: SynthesisConfig, room: int) -> tuple[Draft, ...]:
+    """As many of the best supported drafts as fit one call, but two at least: where there is no room for two, the call
+    fails and is seen, and nothing is left unmerged in silence."""
     n = min(len(drafts), config.max_merge_rules)
-    while n > 1 and not fits_one_call(drafts[:n], config):
+    while n > 2 and not fits_one_call(drafts[:n], config, room):
         n -= max(1, n // 20)
     return tuple(drafts[:n])
 
@@ -182,11 +192,11 @@ def distinct(candidates: Iterable[CandidateRule]) -> tuple[CandidateRule, ...]:
     return tuple({candidate.candidate_id: candidate for candidate in candidates}.values())
 
 
-def _in_pieces(group: tuple[Draft, ...], config: SynthesisConfig) -> list[tuple[Draft, ...]]:
+def _in_pieces(group: tuple[Draft, ...], config: SynthesisConfig, room: int) -> list[tuple[Draft, ...]]:
     """The group, cut where one call can't take it whole."""
     pieces = []
     while group:
-        piece = best_list(group, config)
+        piece = best_list(group, config, room)
         pieces.append(piece)
         group = group[len(piece) :]
     return [piece for piece in pieces if len(piece) > 1]

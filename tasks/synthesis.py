@@ -48,6 +48,7 @@ from autorule.synthesis import (
     choose,
     fits_one_call,
     fold,
+    list_room,
     merge_groups,
     vectors_of,
 )
@@ -117,13 +118,13 @@ def synthesize_rules(run: Run, config: ExtractConfig) -> RuleSet:
 
 def _merge_in_rounds(merger: _Merger, drafts: list[Draft]) -> list[Draft]:
     """Clusters, then wider clusters, until one list fits a call; and then that list."""
-    config = merger.config
+    config, room = merger.config, list_room(merger.config, merger.prompt("prompt"))
     for round_index in range(config.merge_rounds):
-        if round_index > 0 and fits_one_call(drafts, config):
+        if round_index > 0 and fits_one_call(drafts, config, room):
             break
         vectors = vectors_of(drafts, merger.vectorise)
-        drafts = _merge(merger, drafts, merge_groups(drafts, vectors, config, round_index))
-    if config.merge_rounds > 1 and len(last := best_list(drafts, config)) > 1:
+        drafts = _merge(merger, drafts, merge_groups(drafts, vectors, config, round_index, room))
+    if config.merge_rounds > 1 and len(last := best_list(drafts, config, room)) > 1:
         drafts = _merge(merger, drafts, [last])
     return drafts
 

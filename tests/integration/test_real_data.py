@@ -67,6 +67,7 @@ def test_rules_from_real_chains_are_traced_to_their_passages_and_ties_yield_none
     assert kept.funnel.rows_rejected == 0
     assert (kept.funnel.ties_drawn, kept.funnel.pairs_repeated) == (2, 2), "the file has each tie in both orders"
     assert kept.funnel.imbalances() == []
+    assert kept.usage["synthesis"].sent + kept.usage["synthesis"].cached > 0, "similar rules are merged"
     folder = tmp_path / kept.run_id
     rule_set = load_rule_set(folder / RULE_SET)
     tied = {pair.pair_id for pair in read_records(folder / PAIRS, PreferencePair) if pair.tie}

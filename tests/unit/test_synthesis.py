@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from autorule.asking import ask
 from autorule.backends.base import output_from_text
 from autorule.backends.scripted import ScriptedBackend
+from autorule.config import EMBEDDED, ExtractConfig
+from autorule.config_layers import build_config, load_preset
 from autorule.errors import ParseError, RunFailedError
 from autorule.merging import (
     Merge,
@@ -31,12 +33,14 @@ from autorule.synthesis import (
     fits_one_call,
     fold,
     in_order,
+    list_room,
     merge_groups,
 )
 
 CONFIG = SynthesisConfig()
 NO_REVIEW = SynthesisConfig(review=False)
 PROMPT = load_prompt("synthesis")
+ROOM = list_room(CONFIG, PROMPT)
 
 
 def candidate(text: str, pair: str) -> CandidateRule:
@@ -162,20 +166,25 @@ def test_groups_are_clusters_of_similar_rules_and_grow_from_round_to_round():
         "Poems rhyme, all their lines.",
     )
     vectors = text_vectors([rule.text for rule in rules])
-    first = merge_groups(rules, vectors, CONFIG, 0)
+    first = merge_groups(rules, vectors, CONFIG, 0, ROOM)
     assert sorted(map(len, first)) == [2, 3], "one call a cluster"
-    (packed,) = merge_groups(rules, vectors, CONFIG, 1)
+    (packed,) = merge_groups(rules, vectors, CONFIG, 1, ROOM)
     assert set(packed) == set(rules), "clusters that fit one call share it"
-    assert [len(g) for g in merge_groups(rules, vectors, SynthesisConfig(max_merge_rules=2), 0)] == [2, 2]
-    assert merge_groups(rules[:1], None, CONFIG, 1) == []
+    assert [len(g) for g in merge_groups(rules, vectors, SynthesisConfig(max_merge_rules=2), 0, ROOM)] == [2, 2]
+    assert merge_groups(rules[:1], None, CONFIG, 1, ROOM) == []
 
 
 def test_a_call_takes_what_its_context_and_its_answer_can_hold():
     rules = drafts(*(f"The response should mention the word number {i}." for i in range(90)))
-    assert fits_one_call(rules, CONFIG)
-    assert not fits_one_call(rules, SynthesisConfig(max_merge_rules=89))
-    assert not fits_one_call(rules, SynthesisConfig(context_tokens=2048))
-    assert not fits_one_call(rules, SynthesisConfig(sampling={"max_tokens": 1000}))
+
+    def fits(**settings):
+        config = SynthesisConfig(**settings)
+        return fits_one_call(rules, config, list_room(config, PROMPT))
+
+    assert fits()
+    assert not fits(max_merge_rules=89)
+    assert not fits(context_tokens=2048)
+    assert not fits(sampling={"max_tokens": 1000})
 
 
 def test_a_single_merge_that_can_not_fit_is_refused_with_the_figures():
@@ -310,3 +319,15 @@ def test_no_merge_loses_a_candidate(data):
     assert {c.candidate_id for d in after for c in d.candidates} == {
         c.candidate_id for d in group for c in d.candidates
     }
+
+
+def test_a_short_answer_bounds_the_list_only_where_it_repeats_the_list():
+    """The embedded preset allows 28 tokens for its one line: that must not leave its clusters unmerged."""
+    embedded = build_config(ExtractConfig, load_preset(EMBEDDED), {"pairs": "a"}).synthesis
+    rules = drafts(*(f"The response should mention the word {w}." for w in ("one", "two", "three", "four", "five")))
+    vectors = text_vectors([rule.text for rule in rules])
+    room = list_room(embedded, load_prompt(embedded.prompt))
+    (group,) = merge_groups(rules, vectors, embedded, 0, room)
+    assert len(group) == 5
+    for pair in merge_groups(rules, vectors, embedded, 0, list_room(embedded, PROMPT)):
+        assert len(pair) == 2, "a pair is always asked about: if it can't be answered, that shows as a failure"
