@@ -28,7 +28,7 @@ from workload import write_pairs
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "extraction.json"
-PACKAGES = ("autorule", "pydantic", "httpx", "httpcore", "numpy", "scikit-learn", "prefect", "tenacity")
+PACKAGES = ("autorule", "pydantic", "aiohttp", "numpy", "scikit-learn", "prefect", "tenacity")
 CONCURRENCY = 64
 LATENCY_S = 0.2
 MAX_ORCHESTRATION_RATIO = 1.10

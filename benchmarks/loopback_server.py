@@ -62,7 +62,7 @@ class Seen:
 
 
 class ChatProtocol(asyncio.Protocol):
-    """One keep-alive connection. Requests come with Content-Length, as httpx sends them."""
+    """One keep-alive connection. Requests come with Content-Length, as aiohttp sends them."""
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import httpx
 import numpy as np
 
 from autorule.backends.in_flight import InFlight
 from autorule.backends.keys import read_key
-from autorule.backends.retrying import FailedExchangeError, post_json
+from autorule.backends.retrying import FailedExchangeError, new_session, post_json
 from autorule.errors import BackendError
 from autorule.stage_config import SimilarityConfig
 
@@ -32,21 +31,18 @@ class EmbeddingsEndpoint:
         size = self._config.batch_size
         batches = [texts[start : start + size] for start in range(0, len(texts), size)]
         in_flight = InFlight(CONCURRENCY)
-        client = httpx.AsyncClient(
-            base_url=self._config.base_url or "",
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=TIMEOUT_S,
-        )
+        url = f"{self._config.base_url}/embeddings"
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
 
         async def embed(job: tuple[int, list[str]]) -> tuple[int, Any]:
             number, batch = job
             body = {"model": self._config.model, "input": batch, "encoding_format": "float"}
-            reply = await post_json(client, "embeddings", body, MAX_RETRIES, first_wait_s=1.0)
+            async with new_session(TIMEOUT_S, headers) as session:
+                reply = await post_json(session, url, body, MAX_RETRIES, first_wait_s=1.0)
             return number, _read_vectors(reply, len(batch))
 
         try:
             parts = dict(in_flight.run(embed, list(enumerate(batches))))
-            list(in_flight.run(lambda client: client.aclose(), [client]))
         except (FailedExchangeError, ValueError, KeyError, TypeError) as error:
             message = str(error).replace(self._key, "[key]") if self._key else str(error)
             raise BackendError(

@@ -4,11 +4,12 @@ One event-loop thread, one set of connections and one limit of requests in fligh
 a shard never waits for another's stragglers, and the server never sees more than `concurrency` requests.
 """
 
+import json
 import logging
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-import httpx
+import aiohttp
 
 from autorule.backends.base import (
     Answer,
@@ -20,7 +21,7 @@ from autorule.backends.base import (
 from autorule.backends.chat_replies import read_choices, read_output
 from autorule.backends.in_flight import InFlight
 from autorule.backends.keys import read_key
-from autorule.backends.retrying import FailedExchangeError, post_json
+from autorule.backends.retrying import FailedExchangeError, new_session, post_json
 from autorule.config import ModelConfig
 from autorule.errors import BackendError
 from autorule.prompting import neutralise_special_tokens
@@ -49,9 +50,8 @@ class OpenAICompatibleBackend:
         self._schema_refused = False
         self._key = read_key(config.api_key_env)
         self._headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        self._ssl = httpx.create_ssl_context()  # takes a while to make: one for all clients
-        self._url = httpx.URL(f"{config.base_url}/chat/completions")
-        self._idle_clients: list[httpx.AsyncClient] = []
+        self._url = f"{config.base_url}/chat/completions"
+        self._session: aiohttp.ClientSession | None = None
         self._in_flight = InFlight(config.concurrency)
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
@@ -66,20 +66,19 @@ class OpenAICompatibleBackend:
         """Asks for the list of models. Raises BackendError when the server can't be reached or lacks the model."""
         url = f"{self._config.base_url}/models"
         try:
-            response = httpx.get(url, headers=self._headers, timeout=CHECK_TIMEOUT_S)
-        except httpx.HTTPError as error:
-            reason = self._without_key(str(error))
+            [(status, content)] = self._in_flight.run(self._get, [url])
+        except (aiohttp.ClientError, TimeoutError) as error:
+            reason = self._without_key(str(error)) or f"no reply within {CHECK_TIMEOUT_S:g} s"
             raise BackendError(
                 f"can't reach {self._config.base_url}: {reason}; start the server or correct --base-url"
             ) from error
-        if response.status_code in (401, 403):
+        if status in (401, 403):
             raise BackendError(
-                f"{url} answered {response.status_code}: set the key in an environment variable and name it with "
-                "--api-key-env"
+                f"{url} answered {status}: set the key in an environment variable and name it with --api-key-env"
             )
-        if response.status_code != 200:
-            return f"{self._config.base_url} answers, but lists no models (HTTP {response.status_code})"
-        served = _served_models(response)
+        if status != 200:
+            return f"{self._config.base_url} answers, but lists no models (HTTP {status})"
+        served = _served_models(content)
         if served and self._config.model not in served:
             raise BackendError(
                 f"{self._config.base_url} does not serve {self._config.model!r}; it serves {', '.join(served[:10])}"
@@ -87,7 +86,7 @@ class OpenAICompatibleBackend:
         return f"{self._config.base_url} serves {self._config.model}"
 
     def close(self) -> None:
-        list(self._in_flight.run(lambda client: client.aclose(), self._idle_clients))
+        list(self._in_flight.run(lambda session: session.close(), [self._session] if self._session else []))
         self._in_flight.close()
 
     async def _generate_one(self, request: GenerateRequest) -> Answer:
@@ -148,35 +147,29 @@ class OpenAICompatibleBackend:
             return reply
 
     async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
-        client = self._idle_clients.pop() if self._idle_clients else self._new_client()
-        try:
-            return await post_json(
-                client,
-                self._url,
-                {**body, **self._config.extra_body},
-                self._config.max_retries,
-                self._config.retry_wait_s,
-            )
-        finally:
-            self._idle_clients.append(client)
-
-    def _new_client(self) -> httpx.AsyncClient:
-        """A client for one request at a time: there are as many as requests were ever in flight.
-
-        httpcore's pool goes through its connections at the beginning and the end of a request, and for each idle one
-        through all of them again: milliseconds for a pool of 64, nothing for a pool of one.
-        """
-        return httpx.AsyncClient(
-            headers=self._headers,
-            timeout=httpx.Timeout(self._config.timeout_s, pool=None),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            verify=self._ssl,
+        return await post_json(
+            self._open_session(),
+            self._url,
+            {**body, **self._config.extra_body},
+            self._config.max_retries,
+            self._config.retry_wait_s,
         )
 
+    async def _get(self, url: str) -> tuple[int, bytes]:
+        timeout = aiohttp.ClientTimeout(total=CHECK_TIMEOUT_S)
+        async with self._open_session().get(url, timeout=timeout) as response:
+            return response.status, await response.read()
 
-def _served_models(response: httpx.Response) -> list[str]:
+    def _open_session(self) -> aiohttp.ClientSession:
+        """The one session, made in the loop that uses it. How many requests are in flight is limited before it."""
+        if self._session is None:
+            self._session = new_session(self._config.timeout_s, self._headers)
+        return self._session
+
+
+def _served_models(content: bytes) -> list[str]:
     try:
-        return [str(model["id"]) for model in response.json()["data"]]
+        return [str(model["id"]) for model in json.loads(content)["data"]]
     except (ValueError, KeyError, TypeError):
         return []
 

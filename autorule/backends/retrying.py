@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx
+import aiohttp
 import tenacity
 
 from autorule.records import FailureKind
@@ -40,8 +40,21 @@ class FailedExchangeError(Exception):
         self.attempts = 1
 
 
+def new_session(timeout_s: float, headers: dict[str, str]) -> aiohttp.ClientSession:
+    """A session for any number of requests at once, to be made inside the event loop that uses it.
+
+    `timeout_s` holds for a whole exchange. Proxies are taken from the environment, as by other clients.
+    """
+    return aiohttp.ClientSession(
+        headers=headers,
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+        connector=aiohttp.TCPConnector(limit=0),
+        trust_env=True,
+    )
+
+
 async def post_json(
-    client: httpx.AsyncClient, path: str | httpx.URL, body: dict[str, Any], max_retries: int, first_wait_s: float
+    session: aiohttp.ClientSession, url: str, body: dict[str, Any], max_retries: int, first_wait_s: float
 ) -> dict[str, Any]:
     """The JSON object the server replied. Raises FailedExchangeError after the last retry."""
     backoff = tenacity.wait_exponential(multiplier=first_wait_s, max=MAX_WAIT_S) + tenacity.wait_random(0, first_wait_s)
@@ -59,38 +72,43 @@ async def post_json(
         reraise=True,
     )
     try:
-        return await retrying(_post_once, client, path, body)
+        return await retrying(_post_once, session, url, body)
     except FailedExchangeError as error:
         error.attempts = retrying.statistics.get("attempt_number", 1)
         raise
 
 
-async def _post_once(client: httpx.AsyncClient, path: str | httpx.URL, body: dict[str, Any]) -> dict[str, Any]:
+async def _post_once(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> dict[str, Any]:
     try:
-        response = await client.post(path, json=body)
-    except httpx.TimeoutException as error:
-        message = f"no reply within {client.timeout.read} s ({type(error).__name__})"
+        async with session.post(url, json=body, allow_redirects=False) as response:
+            content = await response.read()
+    except TimeoutError as error:
+        message = f"no reply within {session.timeout.total} s ({type(error).__name__})"
         raise FailedExchangeError("timeout", message, transient=True) from error
-    except httpx.HTTPError as error:
+    except aiohttp.ClientError as error:
         message = f"{type(error).__name__}: {error}"
         raise FailedExchangeError("provider", message, transient=True) from error
-    if response.status_code != 200:
-        transient = response.status_code in RETRIED_STATUS or response.status_code >= 500
+    if response.status != 200:
+        transient = response.status in RETRIED_STATUS or response.status >= 500
         raise FailedExchangeError(
             "provider",
-            f"HTTP {response.status_code}: {response.text[:SHOWN_BODY_CHARS]}",
+            f"HTTP {response.status}: {_shown(content)}",
             transient=transient,
-            status=response.status_code,
+            status=response.status,
             retry_after_s=_retry_after_s(response.headers.get("retry-after")),
         )
     try:
-        reply = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        message = f"the reply is no JSON: {response.text[:SHOWN_BODY_CHARS]!r}"
+        reply = json.loads(content)
+    except ValueError as error:  # no JSON, or no UTF-8
+        message = f"the reply is no JSON: {_shown(content)!r}"
         raise FailedExchangeError("provider", message, transient=True) from error
     if not isinstance(reply, dict):
         raise FailedExchangeError("provider", f"the reply is no JSON object: {reply!r:.300}", transient=False)
     return reply
+
+
+def _shown(content: bytes) -> str:
+    return content.decode(errors="replace")[:SHOWN_BODY_CHARS]
 
 
 def _retry_after_s(header: str | None) -> float | None:
