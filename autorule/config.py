@@ -110,7 +110,7 @@ class ExtractConfig(RunConfig):
     synthesis: SynthesisConfig = SynthesisConfig()
     verification: VerificationConfig = VerificationConfig()
     reward: RewardConfig = RewardConfig()
-    shard_size: int = Field(64, ge=1, description="pairs in one task")
+    shard_size: int = Field(256, ge=1, description="pairs in one task")
 
     @model_validator(mode="after")
     def _strata_have_a_column(self) -> Self:
