@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autorule.config import BudgetConfig, ModelConfig
+from autorule.errors import BudgetSpentError
 from autorule.records import CallCounts
 
 _lock = threading.Lock()
@@ -27,11 +28,27 @@ class Budget:
             self.tokens += counts.prompt_tokens + counts.completion_tokens
             self.cost += cost_of(counts, model) or 0.0
 
+    def add(self, other: "Budget") -> None:
+        """Counts what another run spent."""
+        with self._lock:
+            self.tokens += other.tokens
+            self.cost += other.cost
+
     @property
     def reached(self) -> bool:
         """Whether nothing more may be sent."""
         tokens, cost = self._limits.max_tokens_total, self._limits.max_cost
         return (tokens is not None and self.tokens >= tokens) or (cost is not None and self.cost >= cost)
+
+    def left(self) -> BudgetConfig:
+        """What may still be spent. Raises BudgetSpentError when that is nothing."""
+        if self.reached:
+            raise BudgetSpentError(f"the budget is spent, {self}; raise the limit, or leave it out, and run again")
+        tokens, cost = self._limits.max_tokens_total, self._limits.max_cost
+        return BudgetConfig(
+            max_tokens_total=None if tokens is None else tokens - self.tokens,
+            max_cost=None if cost is None else cost - self.cost,
+        )
 
     def __str__(self) -> str:
         parts = []

@@ -24,10 +24,14 @@ WINNER_SCHEMA = {
 }
 _KIND = r"(?:response|assistant|answer|output|completion|model|option|candidate|text|reply)"
 _VERB = (
-    r"(?:is|was|has|had|does|did|gives?|gave|provides?|also|wins?|lacks?|includes?|offers?|and|or|vs|over|better|worse)"
+    r"(?:is|was|has|had|does|did|gave|also|and|or|vs|over|better|worse|can|could|should|would|must|correctly|clearly|actually|"
+    r"directly|simply|only|just|still|follows|answers|shows|uses|keeps|makes|says|states|gets|goes|stays|adds|takes|"
+    r"reads|(?:give|provide|win|lack|include|offer|explain|address|contain|mention|cover|describe|respond|present|miss|"
+    r"fail|seem|feel|sound|list|write|begin|end)(?:e?s))"
 )
 _NAMES = re.compile(
-    rf"\b(?i:{_KIND})s?(?:'s)?\s+[AB12]\b"  # Response A, Assistant 2
+    rf"\b(?i:{_KIND})s?(?:'s)?\s+[AaBb12]\b"  # Response A, assistant 2
+    r"|(?<=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])\s?[AB](?![A-Za-z0-9])"  # 回答A
     r"|\[\[[^\]]{1,12}\]\]|\b[AB]\s*[<>=≫≪]{1,3}\s*[AB]\b"  # [[A>B]]
     rf"|\b(?i:the\s+)?(?i:chosen|rejected|(?:dis)?preferred|winning|losing|first|second|former|latter)\s+(?i:{_KIND}|one)s?\b"
     rf"|\bB\b|\bA\b(?=\s+{_VERB}\b|['’]s\b|\s*[.,:;)\]>=]|\s*$)",  # a bare letter that is no article

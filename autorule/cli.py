@@ -1,5 +1,6 @@
 """The command line."""
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -190,6 +191,8 @@ def cache_prune(
     """Remove the least recently used answers."""
     from autorule.backends.answer_store import AnswerStore
 
+    if not (math.isfinite(max_gb) and max_gb >= 0):
+        raise ConfigError(f"--max-gb {max_gb}: give a number of gigabytes, 0 or more")
     path = cache or CacheConfig().path
     if not path.exists():
         raise ConfigError(f"there is no cache at {path}; give its file with --cache")

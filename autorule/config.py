@@ -6,7 +6,6 @@ store configs in clear.
 
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
@@ -18,6 +17,7 @@ from autorule.stage_config import (
     RewardConfig,
     SynthesisConfig,
     VerificationConfig,
+    server_address,
 )
 
 EMBEDDED = "embedded"
@@ -46,17 +46,7 @@ class ModelConfig(Config):
     @field_validator("base_url")
     @classmethod
     def _no_secret_in_url(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.username or parts.password:
-            raise ValueError(
-                "base_url holds a user name or password; put the key into an environment variable "
-                "and name that variable in api_key_env"
-            )
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"base_url {url!r} is no http(s) address, such as http://127.0.0.1:8000/v1")
-        return url.rstrip("/")
+        return url if url is None else server_address(url)
 
     @model_validator(mode="after")
     def _server_has_an_address(self) -> Self:
@@ -89,6 +79,21 @@ class RunConfig(Config):
     cache: CacheConfig = CacheConfig()
     budget: BudgetConfig = BudgetConfig()
     columns: dict[str, str] = Field({}, description="our column name -> the file's column name")
+
+    @property
+    def models(self) -> dict[str, ModelConfig]:
+        """Stage -> the model that it asks."""
+        return {"verification": self.model}
+
+    @model_validator(mode="after")
+    def _cost_has_prices(self) -> Self:
+        for stage, model in self.models.items():
+            if self.budget.max_cost is not None and (model.price_in is None or model.price_out is None):
+                raise ValueError(
+                    f"max_cost needs the prices of the model for {stage}: model.price_in and model.price_out, "
+                    "per million tokens"
+                )
+        return self
 
 
 class ExtractConfig(RunConfig):
@@ -139,16 +144,6 @@ class ExtractConfig(RunConfig):
                 sampling = stage.sampling.model_copy(update={"seed": seed})
                 changes[name] = stage.model_copy(update={"sampling": sampling})
         return self.model_copy(update=changes)
-
-    @model_validator(mode="after")
-    def _cost_has_prices(self) -> Self:
-        for stage, model in self.models.items():
-            if self.budget.max_cost is not None and (model.price_in is None or model.price_out is None):
-                raise ValueError(
-                    f"max_cost needs the prices of the model for {stage}: model.price_in and model.price_out, "
-                    "per million tokens"
-                )
-        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -38,5 +38,9 @@ def with_control(
 
 
 def told_by_ties(rules: Sequence[Rule]) -> list[Rule]:
-    """The rules that ties tell of at least as often as pairs do."""
-    return [rule for rule in rules if (rule.statistics.get(TIE_SHARE) or 0) >= (rule.statistics.get(PAIR_SHARE) or 1)]
+    """The rules that ties tell of, and at least as often as pairs do."""
+    return [
+        rule
+        for rule in rules
+        if (of_ties := rule.statistics.get(TIE_SHARE)) and of_ties >= (rule.statistics.get(PAIR_SHARE) or 0)
+    ]

@@ -1,6 +1,6 @@
 """What a run would ask, before it asks: calls, tokens and cost by stage."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from autorule.budget import cost_of
 from autorule.config import ModelConfig
@@ -56,6 +56,24 @@ class Tally:
             cost=cost_of(counts, self._model),
             basis=f"{per_call:,} tokens an answer, {source}" + (f"; {remark}" if remark else ""),
         )
+
+
+def sum_of(forecasts: Sequence[StageForecast]) -> StageForecast:
+    """The same stage of several runs as one figure."""
+    first = forecasts[0]
+    if len(forecasts) == 1:
+        return first
+    total = total_of(forecasts)
+    costs = [forecast.cost for forecast in forecasts if forecast.cost is not None]
+    return StageForecast(
+        stage=first.stage,
+        calls=total.sent,
+        cached=total.cached,
+        prompt_tokens=total.prompt_tokens,
+        completion_tokens=total.completion_tokens,
+        cost=sum(costs) if costs else None,
+        basis=f"{len(forecasts)} repeats; of the first: {first.basis}",
+    )
 
 
 def total_of(forecasts: Iterable[StageForecast]) -> CallCounts:

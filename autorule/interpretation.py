@@ -4,6 +4,8 @@ AutoRule (arXiv 2506.15651), stage 1. Which response is shown as A is drawn from
 the label: swapping chosen and rejected in the input changes what the model sees only where it names the winner.
 """
 
+from typing import Any
+
 from autorule.answer_text import is_refusal
 from autorule.backends.base import GenerateRequest
 from autorule.errors import ParseError
@@ -89,7 +91,7 @@ def given_interpretation(pair: PreferencePair) -> Interpretation:
     """The interpretation of a pair that brought its reasoning chain along."""
     assert pair.reasoning is not None
     return Interpretation(
-        interpretation_id=content_id("given", pair.pair_id, _sort_key(pair.chosen), pair.given_order, pair.reasoning),
+        interpretation_id=content_id("given", *_labelled(pair), pair.given_order, pair.reasoning),
         pair_id=pair.pair_id,
         row=pair.row,
         order=pair.given_order,
@@ -100,8 +102,12 @@ def given_interpretation(pair: PreferencePair) -> Interpretation:
 
 
 def interpretation_id(pair: PreferencePair, order: Order, sample_index: int) -> str:
-    """Hash of pair, label, order and sample: one pair may come twice, even with both labels."""
-    return content_id("interpretation", pair.pair_id, _sort_key(pair.chosen), order, sample_index)
+    """Hash of pair, label, order and sample: one pair may come twice, even with both labels, and as a tie too."""
+    return content_id("interpretation", *_labelled(pair), order, sample_index)
+
+
+def _labelled(pair: PreferencePair) -> list[Any]:
+    return [pair.pair_id, _sort_key(pair.chosen), *(["tie"] if pair.tie else [])]
 
 
 def _in_order(pair: PreferencePair, order: Order) -> tuple[Messages, Messages]:

@@ -170,13 +170,19 @@ def apply_merge(merge: Merge, reviewed: dict[int, int] | None) -> list[Draft]:
         target = (reviewed or {}).get(position)
         if target is not None and merge.doubtful.get(number, target) == target:
             members[target].append(number)
-    drafts = [
-        Draft(rule.text, distinct(c for number in sorted(numbers) for c in merge.group[number].candidates))
-        for rule, numbers in zip(merge.rules, members, strict=True)
-        if numbers
-    ]
+    rules = [Merged(rule.text, tuple(sorted(own))) for rule, own in zip(merge.rules, members, strict=True)]
     used = {number for numbers in members for number in numbers}
-    return join_same([*drafts, *(draft for number, draft in enumerate(merge.group) if number not in used)])
+    others = (draft for number, draft in enumerate(merge.group) if number not in used)
+    return join_same([*drafts_of(merge.group, rules), *others])
+
+
+def drafts_of(group: Sequence[Draft], rules: Sequence[Merged]) -> list[Draft]:
+    """The merged rules with the candidates of their members; a rule that is left without members is none."""
+    return [
+        Draft(rule.text, distinct(c for number in rule.members for c in group[number].candidates))
+        for rule in rules
+        if rule.members
+    ]
 
 
 def last_list(request: GenerateRequest, output: ModelOutput, name: str) -> list[Any]:

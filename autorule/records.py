@@ -118,6 +118,8 @@ class Failure(Record):
     item_id: str = ""
     """The pair, interpretation, merge or completion that it belongs to."""
     attempts: int = 1
+    usage: Usage = Usage()
+    """Tokens of the call, where the server told them although nothing came of it."""
     raw: str | None = None
     """What the model returned, when it returned something that can't be used."""
 
@@ -178,7 +180,7 @@ class Rule(Record):
     """Number of distinct pairs behind the rule."""
     candidate_ids: tuple[str, ...] = ()
     pair_ids: tuple[str, ...] = ()
-    weight: float = Field(default=1.0, ge=0)
+    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     aspect: str | None = None
     contradicts: tuple[str, ...] = ()
     """Ids of rules of the same set that no response can satisfy together with this one."""

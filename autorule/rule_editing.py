@@ -56,7 +56,7 @@ def rule_text(text: str) -> str:
     cleaned = clean_rule(text)
     if not normalise_rule(cleaned):
         raise RuleSetError(f"the text {text!r} has no word; give the rule as a sentence")
-    if any("\ud800" <= char <= "\udfff" for char in cleaned):
+    if any("\ud800" <= char <= "\udfff" for char in text):
         raise RuleSetError(f"the text {text!r} is not whole Unicode; type the rule anew")
     return cleaned
 

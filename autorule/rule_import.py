@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ WEIGHT_COLUMNS = ("weight", "points", "importance")
 ASPECT_COLUMNS = ("aspect", "category", "title")
 LISTS = ("rules", "rubrics", "criteria")
 FORMATS = ".txt, .md, .csv, .json, .jsonl"
+HEADING = re.compile(r"\s*#+(\s|$)")
 MAX_PROBLEMS = 3
 """So many bad rows are named in one error."""
 
@@ -165,9 +167,17 @@ def _value_of(values: dict[str, Any], names: tuple[str, ...]) -> tuple[str | Non
 
 
 def _lines(text: str) -> Iterator[ForeignRow]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield ForeignRow(number, {"rule": list_item(line) or line.strip()})
+    indent = 0  # of the rule before
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip() or HEADING.match(line):
+            continue
+        item, own = list_item(line), len(line) - len(line.lstrip())
+        if item is None and own > indent and number > 1:
+            raise _RowError(
+                f"row {number} is indented and no list item: {shortened(line.strip())!r}; put each rule on one line"
+            )
+        indent = own
+        yield ForeignRow(number, {"rule": item or line.strip()})
 
 
 def _table(text: str) -> Iterator[ForeignRow]:
@@ -176,6 +186,9 @@ def _table(text: str) -> Iterator[ForeignRow]:
         if not any(_name(column) in TEXT_COLUMNS for column in reader.fieldnames or ()):
             there = ", ".join(reader.fieldnames or ()) or "none"
             raise _RowError(f"no column for the rule (columns: {there}); name it one of {', '.join(TEXT_COLUMNS)}")
+        names = [_name(column) for column in reader.fieldnames or ()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise _RowError(f"several columns are named {twice[0]!r}; rename all but one of them")
         for number, values in enumerate(reader, start=1):
             if None in values or None in values.values():
                 raise _RowError(f"row {number} has more or fewer fields than the header; quote fields that hold commas")

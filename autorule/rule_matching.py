@@ -7,7 +7,7 @@ import numpy as np
 
 from autorule.errors import MissingExtraError
 from autorule.records import Record, Rule
-from autorule.rule_text import normalise_rule
+from autorule.rule_text import is_negated, normalise_rule
 from autorule.similarity import text_vectors
 
 SHARED_SOURCES = 0.5
@@ -34,9 +34,9 @@ def match_rules(a: Sequence[Rule], b: Sequence[Rule], threshold: float = 0.5) ->
     """Every rule of both sets in exactly one match: those of `a` in its order, then those that are only in `b`.
 
     Two rules are one when they have the same words; of the others, when the cosine of their texts is at least
-    `threshold`, or half of their candidates or of their pairs are the same. Among all ways to match the others one to
-    one, it is the one with the greatest sum of similarities. Raises MissingExtraError without scikit-learn or scipy,
-    which are not needed when the words are the same.
+    `threshold` and both or neither are negated, or half of their candidates or of their pairs are the same. Among all
+    ways to match the others one to one, it is the one with the greatest sum of similarities. Raises MissingExtraError
+    without scikit-learn or scipy, which are not needed when the words are the same.
     """
     same = _same_words(a, b)
     rest_a = [i for i in range(len(a)) if i not in same]
@@ -83,7 +83,8 @@ def _assign(similarity: Any, a: Sequence[Rule], b: Sequence[Rule], threshold: fl
     except ImportError as error:
         raise MissingExtraError("scipy", "data", "matching rules") from error
     sources = np.array([[_shared_sources(one, other) for other in b] for one in a])
-    eligible = (similarity >= threshold) | (sources >= SHARED_SOURCES)
+    same_sense = np.array([[is_negated(one.text) == is_negated(other.text) for other in b] for one in a])
+    eligible = ((similarity >= threshold) & same_sense) | (sources >= SHARED_SOURCES)
     score = np.where(eligible, similarity + SOURCE_WEIGHT * sources, 0.0)
     rows, columns = linear_sum_assignment(score, maximize=True)
     return [(row, column) for row, column in zip(rows.tolist(), columns.tolist(), strict=True) if eligible[row, column]]

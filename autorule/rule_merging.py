@@ -8,10 +8,7 @@ from autorule.records import Rule
 from autorule.rule_editing import changed, remap_contradictions, shortened, without_dangling
 from autorule.rule_matching import cosines
 from autorule.rule_sets import Edit, Provenance, RuleSet
-from autorule.rule_text import normalise_rule, words
-
-NEGATIONS = frozenset({"not", "no", "never", "without", "avoid", "avoids", "refrain", "cannot", "t", "nor", "neither"})
-"""`t` is what is left of "don't". One such word turns a rule into its opposite and hardly changes the cosine."""
+from autorule.rule_text import is_negated, normalise_rule
 
 
 class _Group(NamedTuple):
@@ -63,10 +60,18 @@ def merge_rule_sets(
     for source in (source for rule_set in rule_sets for source in rule_set.provenance):
         if source not in provenance:
             provenance.append(source)
-    history = tuple(edit for rule_set in rule_sets for edit in rule_set.history)
+    history = joined_history(rule_sets)
     edits = [edit for group in groups for edit in _edits(group, by)]
     rules = sorted(without_dangling(rules), key=lambda rule: (-rule.support, rule.text))
     return changed(chosen, rules, edits, provenance=tuple(provenance), history=history)
+
+
+def joined_history(rule_sets: Sequence[RuleSet]) -> tuple[Edit, ...]:
+    """The edits of all sets; what two of them share, as copies of one file do, is there once."""
+    history: list[Edit] = []
+    for rule_set in rule_sets:
+        history += [edit for edit in rule_set.history if edit not in history]
+    return tuple(history)
 
 
 def differences(one: RuleSet, other: RuleSet) -> list[str]:
@@ -138,8 +143,7 @@ def _fold(groups: Sequence[_Group], threshold: float) -> list[_Group]:
 
 def _opposite(one: _Group, other: _Group) -> bool:
     """Whether two groups contradict each other, as far as the sets say so or a negation in only one of them shows."""
-    negated = [not NEGATIONS.isdisjoint(words(group.rule.text)) for group in (one, other)]
-    return negated[0] != negated[1] or any(
+    return is_negated(one.rule.text) != is_negated(other.rule.text) or any(
         left.rule_id in right.contradicts or right.rule_id in left.contradicts
         for left in one.members
         for right in other.members

@@ -14,7 +14,7 @@ from autorule.rule_checking import Findings, check_rules, faults_of
 from autorule.rule_editing import Changes, apply, check_free, find_rule, save_rule_set, user_name
 from autorule.rule_import import ImportConfig, columns_not_read, import_rules
 from autorule.rule_matching import match_rules
-from autorule.rule_merging import differences, merge_rule_sets
+from autorule.rule_merging import differences, joined_history, merge_rule_sets
 from autorule.rule_sets import Edit, RuleSet, load_rule_set
 from autorule.rule_text import new_rule_id
 
@@ -169,7 +169,8 @@ def merge(
     sets = [load_rule_set(path) for path in rule_sets]
     merged = merge_rule_sets(sets, [str(path) for path in rule_sets], user_name(by), similarity, verification_of)
     save_rule_set(out, merged)
-    shown.print_edits([edit for edit in _new_edits(merged, sets) if edit.before != edit.after])
+    new_edits = merged.history[len(joined_history(sets)) :]
+    shown.print_edits([edit for edit in new_edits if edit.before != edit.after])
     n_rules = sum(len(rules.rules) for rules in sets)
     shown.print_note(f"{n_rules} rules of {len(sets)} sets, {n_rules - len(merged.rules)} joined to others")
     shown.print_written(out, merged)
@@ -178,8 +179,10 @@ def merge(
 @rules_app.command()
 def edit(
     rule_set: RuleSetFile,
-    reword: Annotated[str | None, typer.Option("--reword", metavar="ID", help="rule to give another --text")] = None,
-    text: Annotated[str | None, typer.Option(help="the new text of the rule that --reword names")] = None,
+    reword: Annotated[
+        list[str] | None, typer.Option("--reword", metavar="ID", help="rule to give another --text")
+    ] = None,
+    text: Annotated[list[str] | None, typer.Option(help="the new text of the rule that --reword names")] = None,
     drop: Annotated[list[str] | None, typer.Option("--drop", metavar="ID", help="rule to take out")] = None,
     pin: Annotated[list[str] | None, typer.Option("--pin", metavar="ID", help="rule to keep in any case")] = None,
     unpin: Annotated[list[str] | None, typer.Option("--unpin", metavar="ID", help="rule to pin no longer")] = None,
@@ -191,25 +194,23 @@ def edit(
     debug: Debug = False,
 ) -> None:
     """Change rules by hand; the history keeps who changed what. An ID may be the beginning of one."""
-    if (reword is None) != (text is None):
-        raise ConfigError("--reword ID and --text TEXT go together; give both")
+    if len(reword or ()) != len(text or ()):
+        raise ConfigError(
+            f"--reword ID and --text TEXT go together; {len(reword or ())} of the one and {len(text or ())} of the "
+            "other are given"
+        )
     before = load_rule_set(rule_set)
     target = out or rule_set
     if target.resolve() != rule_set.resolve():
         check_free(target, force)
-    rewording = [(reword, text)] if reword is not None and text is not None else []
-    changes = Changes(rewording, drop or (), pin or (), unpin or (), add or ())
+    changes = Changes(list(zip(reword or (), text or (), strict=True)), drop or (), pin or (), unpin or (), add or ())
     after = apply(before, changes, user_name(by), reason)
     save_rule_set(target, after)
     known = {rule.rule_id for rule in before.rules}
     new_rules = [rule for rule in after.rules if rule.rule_id not in known]
     shown.print_warnings(Findings(n_rules=len(new_rules), faults=faults_of(new_rules)))
-    shown.print_edits(_new_edits(after, [before]))
+    shown.print_edits(after.history[len(before.history) :])
     shown.print_written(target, after)
-
-
-def _new_edits(rule_set: RuleSet, before: list[RuleSet]) -> list[Edit]:
-    return list(rule_set.history[sum(len(old.history) for old in before) :])
 
 
 def _history_of(rule_set: RuleSet, rule: Rule) -> list[Edit]:

@@ -20,7 +20,7 @@ from autorule import __version__
 from autorule.budget import reset_budget
 from autorule.config import RunConfig
 from autorule.errors import BudgetSpentError, ConfigError, RunFailedError
-from autorule.manifest import RunManifest, Status, describe_input, utc_now
+from autorule.manifest import InputFile, RunManifest, Status, describe_input, utc_now
 from autorule.records import CallCounts, Failure, Stage
 
 RecordType = TypeVar("RecordType", bound=BaseModel)
@@ -83,11 +83,30 @@ def _lock_folder(folder: Path) -> IO[str]:
     return lock
 
 
-def _is_completed(manifest: Path) -> bool:
-    return (
-        manifest.exists()
-        and RunManifest.model_validate_json(manifest.read_text(encoding="utf-8")).status == "completed"
-    )
+def completed_before(folder: Path, config: RunConfig, inputs: dict[str, Path]) -> bool:
+    """Whether the folder holds a completed run on the same inputs with the same settings; budget and cache aside."""
+    manifest = _manifest_of(folder)
+    described = {name: describe_input(path) for name, path in inputs.items() if path.is_file()}
+    return manifest is not None and manifest.status == "completed" and _is_same_work(manifest, config, described)
+
+
+def _clear_other_work(folder: Path, config: RunConfig, inputs: dict[str, InputFile]) -> None:
+    """Removes what a run with other settings or inputs left: its files must not stand beside this run's manifest."""
+    manifest = _manifest_of(folder)
+    if manifest is not None and not _is_same_work(manifest, config, inputs):
+        for name in (*manifest.files, RULE_SET):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _is_same_work(manifest: RunManifest, config: RunConfig, inputs: dict[str, InputFile]) -> bool:
+    aside = {"budget", "cache"}
+    before = {name: value for name, value in manifest.config.items() if name not in aside}
+    return before == config.model_dump(mode="json", exclude=aside) and manifest.inputs == inputs
+
+
+def _manifest_of(folder: Path) -> RunManifest | None:
+    path = folder / MANIFEST
+    return RunManifest.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def new_run_id(source: Path) -> str:
@@ -116,13 +135,15 @@ class Run:
         """
         run_id = config.run_id or new_run_id(next(iter(inputs.values())))
         folder = config.outputs / run_id
-        if _is_completed(folder / MANIFEST):
+        if (before := _manifest_of(folder)) is not None and before.status == "completed":
             raise ConfigError(f"run folder {folder} holds a completed run; leave out the run id or give another")
         try:
             (folder / PARTS).mkdir(parents=True, exist_ok=True)
             lock = _lock_folder(folder)
         except OSError as error:
             raise ConfigError(f"run folder {folder} can't be made: {error}; choose another with --out") from error
+        described = {name: describe_input(path) for name, path in inputs.items() if path.is_file()}
+        _clear_other_work(folder, config, described)
         reset_budget(folder)
         for left in (folder / FAILURES, *(folder / PARTS).iterdir()):
             left.unlink(missing_ok=True)  # of a run that was stopped; its answers are in the cache
@@ -133,7 +154,7 @@ class Run:
             autorule_version=__version__,
             started_at=utc_now(),
             config=config.model_dump(mode="json"),
-            inputs={name: describe_input(path) for name, path in inputs.items() if path.is_file()},
+            inputs=described,
         )
         run = cls(folder, manifest, lock)
         run.update()
@@ -182,6 +203,10 @@ class Run:
         self.update(
             models={**self.manifest.models, stage: identity}, prompts={**self.manifest.prompts, stage: prompt_sha256}
         )
+
+    def add_prompts(self, prompts: dict[str, str]) -> None:
+        """Notes the sha256 of prompts that a stage may ask besides its own."""
+        self.update(prompts={**self.manifest.prompts, **prompts})
 
     def write(self, name: str, records: Iterable[BaseModel]) -> int:
         """Writes a file of the run and notes how many records it holds."""

@@ -38,6 +38,16 @@ def open_vectoriser(config: SimilarityConfig) -> Vectoriser:
             return _sentence_transformer(config)
 
 
+def check_vectoriser(config: SimilarityConfig) -> None:
+    """Raises what would end a run later: a missing package or model, or a server that does not embed a text."""
+    if config.method == "endpoint":
+        from autorule.backends.embeddings import EmbeddingsEndpoint
+
+        EmbeddingsEndpoint(config).vectors(["The response should be clear."], max_retries=1)
+    else:
+        open_vectoriser(config)
+
+
 def text_vectors(texts: list[str]) -> Any:
     """TF-IDF vectors of the texts, as a sparse matrix; None when no text has a word.
 

@@ -1,12 +1,27 @@
 """Settings of the four stages: how each asks, and what it keeps."""
 
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+def server_address(url: str) -> str:
+    """The base URL of a server, without a slash at its end. Raises ValueError for one with a password in it, which
+    would be kept in manifests and shown in errors, and for what is no http(s) address."""
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ValueError(
+            "base_url holds a user name or password; put the key into an environment variable "
+            "and name that variable in api_key_env"
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"base_url {url!r} is no http(s) address, such as http://127.0.0.1:8000/v1")
+    return url.rstrip("/")
 
 
 class Sampling(Config):
@@ -62,6 +77,11 @@ class SimilarityConfig(Config):
     base_url: str | None = Field(None, description="server with /embeddings, such as http://127.0.0.1:8001/v1")
     api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
     batch_size: int = Field(128, ge=1, description="texts in one request")
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_secret_in_url(cls, url: str | None) -> str | None:
+        return url if url is None else server_address(url)
 
     @model_validator(mode="after")
     def _a_model_is_named(self) -> Self:
@@ -122,5 +142,7 @@ class VerificationConfig(Config):
 class RewardConfig(Config):
     fraction: Literal["hard", "soft"] = Field("hard", description="mean of satisfied, or of P(yes)")
     min_scored: float = Field(0.8, ge=0, le=1, description="share of the weight below which a reward is unscored")
-    scale: float = Field(1.0, description="reward = scale * (fraction - centre); 10 in the released AutoRule code")
-    centre: float = Field(0.0, description="0.75 in the released AutoRule code")
+    scale: float = Field(
+        1.0, allow_inf_nan=False, description="reward = scale * (fraction - centre); 10 in the released AutoRule code"
+    )
+    centre: float = Field(0.0, allow_inf_nan=False, description="0.75 in the released AutoRule code")

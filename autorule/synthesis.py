@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from autorule.errors import RunFailedError
 from autorule.prompting import Prompt
 from autorule.records import CandidateRule, DroppedCandidate, Rule
-from autorule.rule_text import new_rule_id, normalise_rule
+from autorule.rule_text import is_negated, new_rule_id, normalise_rule
 from autorule.similarity import Vectoriser, leader_clusters
 from autorule.stage_config import SynthesisConfig
 from autorule.token_estimate import estimate_tokens
@@ -52,8 +52,12 @@ def fold(candidates: Iterable[CandidateRule], config: SynthesisConfig, vectorise
     drafts = in_order(_draft(group) for group in same.values())
     if config.fold_similarity == 1 or (vectors := vectors_of(drafts, vectorise)) is None:
         return drafts
-    clusters = leader_clusters(vectors, config.fold_similarity, max_size=len(drafts))
-    return in_order(_draft([c for index in cluster for c in drafts[index].candidates]) for cluster in clusters)
+    folded = []
+    for negated in (False, True):  # "should" and "should not" differ in a word and mean opposite rules
+        own = [index for index, draft in enumerate(drafts) if is_negated(draft.text) == negated]
+        clusters = leader_clusters(vectors[own], config.fold_similarity, max_size=len(drafts))
+        folded += [_draft([c for index in cluster for c in drafts[own[index]].candidates]) for cluster in clusters]
+    return in_order(folded)
 
 
 def vectors_of(drafts: Sequence[Draft], vectorise: Vectoriser) -> Any:
@@ -137,7 +141,7 @@ def after_round(
 def choose(drafts: Sequence[Draft], config: SynthesisConfig, n_pairs: int) -> tuple[list[Draft], list[Dropped]]:
     """The drafts that become rules, best supported first, and the others with the reason."""
     ordered = in_order(join_same(drafts))
-    least = max(1, math.ceil(config.min_support_share * n_pairs))
+    least = max(1, math.ceil(round(config.min_support_share * n_pairs, 6)))  # 0.07 of 100 is 7, not 7.000000000000001
     supported = [draft for draft in ordered if draft.support >= least]
     kept = supported[: config.max_rules]
     below, over = ordered[len(supported) :], supported[len(kept) :]

@@ -26,7 +26,16 @@ def check_chains(run: Run, config: ExtractConfig, n_shards: int) -> None:
     prompt = load_prompt(config.interpretation.check_prompt)
     run.add_model("chain_check", open_backend(config.model).identity, prompt.sha256)
     progress.announce("chain_check", run.manifest.funnel.chains)
-    n_failed = run_shards(check_shard, run, "chain_check", n_shards, config, INTERPRETATIONS, "interpretation_id")
+    n_failed = run_shards(
+        check_shard,
+        run,
+        "chain_check",
+        n_shards,
+        config,
+        INTERPRETATIONS,
+        "interpretation_id",
+        required=config.interpretation.check_chains == "leave_out",  # a mark that is missing costs no rule
+    )
     n_checked = run.join_parts(CHECKS, n_shards)
     results = Counter(check.result for check in read_records(run.folder / CHECKS, ChainCheck))
     run.count(

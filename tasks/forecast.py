@@ -10,17 +10,17 @@ from itertools import islice
 from autorule.backends import open_cached
 from autorule.backends.base import GenerateRequest
 from autorule.backends.cached import CachedBackend
+from autorule.chain_check import build_request as build_check_request
 from autorule.config import CacheConfig, ExtractConfig, ModelConfig
 from autorule.errors import ParseError
-from autorule.forecast import StageForecast, Tally
+from autorule.forecast import StageForecast, Tally, sum_of
 from autorule.interpretation import build_request, given_interpretation, orders_to_ask, parse_interpretation
 from autorule.mining import build_request as build_mining_request
 from autorule.mining import parse_rules
-from autorule.preferences.fields import FieldMap
 from autorule.preferences.reading import read_pairs
 from autorule.prompting import load_prompt, render_messages
 from autorule.records import Interpretation, ModelOutput, PreferencePair
-from autorule.tasks.preparation import check_before_extraction, drawn_pairs
+from autorule.tasks.preparation import check_before_extraction, drawn_pairs, held_out_fields
 from autorule.token_estimate import estimate_message_tokens, estimate_tokens
 
 CHAIN_TOKENS = 1500
@@ -34,8 +34,15 @@ PAIRS_AT_ONCE = 256
 
 
 def forecast_extraction(config: ExtractConfig) -> list[StageForecast]:
-    """The calls of each stage. Raises what would end the run before it begins (a bad file, prompt, key or server)."""
+    """The calls of each stage, those of all repeats together. Raises what would end the run before it begins (a bad
+    file, prompt, key or server)."""
     check_before_extraction(config)
+    seeds = range(config.seed, config.seed + config.repeats)
+    runs = [_forecast(config.with_seed(seed, f"seed{seed}")) for seed in seeds]
+    return [sum_of(forecasts) for forecasts in zip(*runs, strict=True)]
+
+
+def _forecast(config: ExtractConfig) -> list[StageForecast]:
     extractor = config.extractor or config.model
     interpreting = Tally("interpretation", config.model, min(config.interpretation.sampling.max_tokens, CHAIN_TOKENS))
     answer_tokens = RULES_PER_CHAIN * TOKENS_PER_RULE
@@ -47,7 +54,7 @@ def forecast_extraction(config: ExtractConfig) -> list[StageForecast]:
     while block := list(islice(pairs, PAIRS_AT_ONCE)):
         for pair, chain, prompt_tokens in _chains(block, config, interpreting):
             if config.interpretation.check_chains != "off" and not pair.tie:
-                checking.add_calls(prompt_tokens + _chain_tokens(chain, interpreting))
+                _check(pair, chain, prompt_tokens, config, interpreting, checking)
             n_candidates += _mine(chain, config, interpreting, mining, known_rules)
     forecasts = [
         interpreting.forecast(),
@@ -98,6 +105,27 @@ def _chains(
         yield pair, chain, tokens
 
 
+def _check(
+    pair: PreferencePair,
+    chain: Interpretation | None,
+    prompt_tokens: int,
+    config: ExtractConfig,
+    interpreting: Tally,
+    tally: Tally,
+) -> None:
+    """Counts the blind check of one chain."""
+    if chain is None:
+        tally.add_calls(prompt_tokens + interpreting.completion_tokens_per_call)
+        return
+    prompt = load_prompt(config.interpretation.check_prompt)
+    request = build_check_request(pair, chain, prompt, config.interpretation, config.seed)
+    output = _known(config.model, config.cache, [request]).get(request.request_id)
+    if output is None:
+        tally.add_calls(estimate_message_tokens(request.messages))
+    else:
+        tally.add_known(output.usage.completion_tokens or estimate_tokens(output.text))
+
+
 def _mine(
     chain: Interpretation | None, config: ExtractConfig, interpreting: Tally, tally: Tally, known: _KnownRules
 ) -> int:
@@ -140,7 +168,7 @@ def _verification(config: ExtractConfig) -> StageForecast:
     n_rules = config.synthesis.max_rules or 50
     tally = Tally("verification", config.verifier or config.model, 1)
     overhead = estimate_tokens(load_prompt(config.verification.prompt).text) + TOKENS_PER_RULE
-    for pair in read_pairs(config.held_out, FieldMap(config.columns, config.winner_values)):
+    for pair in read_pairs(config.held_out, held_out_fields(config)):
         if isinstance(pair, PreferencePair):
             for side in (pair.chosen, pair.rejected):
                 tokens = min(
@@ -151,10 +179,6 @@ def _verification(config: ExtractConfig) -> StageForecast:
     return tally.forecast(
         f"{n_rules} rules, the most there can be; rules share the conversation, so prefix caching computes far less"
     )
-
-
-def _chain_tokens(chain: Interpretation | None, interpreting: Tally) -> int:
-    return estimate_tokens(chain.chain) if chain else interpreting.completion_tokens_per_call
 
 
 def _known(model: ModelConfig, cache: CacheConfig, requests: list[GenerateRequest]) -> dict[str, ModelOutput]:

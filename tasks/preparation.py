@@ -15,7 +15,7 @@ from autorule.prompting import load_prompt
 from autorule.records import Completion, PreferencePair, RejectedRow, RejectionReason, content_id
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash
 from autorule.run_folder import PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run, write_text
-from autorule.similarity import open_vectoriser
+from autorule.similarity import check_vectoriser
 from autorule.tasks.shards import read_parts, write_parts
 from autorule.tasks.steps import step
 from autorule.verification import completions_of
@@ -29,6 +29,8 @@ def check_before_extraction(config: ExtractConfig) -> None:
     for path in (config.pairs, config.held_out):
         if path is not None:
             check_file(path)
+    if config.held_out is not None:
+        next(read_pairs(config.held_out, held_out_fields(config)), None)  # its columns, before anything is paid for
     load_prompt(config.interpretation.prompt).check(("prompt", "response_a", "response_b", "preferred"), ("fence",))
     if config.interpretation.check_chains != "off":
         load_prompt(config.interpretation.check_prompt).check(
@@ -42,7 +44,7 @@ def check_before_extraction(config: ExtractConfig) -> None:
         load_prompt(config.synthesis.split_prompt).check(("rules",), ("fence",))
     if config.synthesis.find_contradictions:
         load_prompt(config.synthesis.contradiction_prompt).check(("pairs",), ("fence",))
-    open_vectoriser(config.synthesis.similarity)
+    check_vectoriser(config.synthesis.similarity)
     load_prompt(config.verification.prompt).check(("conversation",), question=("rule",))
     models = (config.model, config.extractor, config.merger, config.verifier if config.held_out else None)
     for model in {model.model_dump_json(): model for model in models if model}.values():
@@ -122,7 +124,7 @@ def draw_held_out(run: Run, config: ExtractConfig, rule_set: RuleSet) -> int:
     A pair whose prompt the rules were mined from is set aside: it would flatter them.
     """
     assert config.held_out is not None
-    rows = _Rows(read_pairs(config.held_out, FieldMap(config.columns, config.winner_values)), rule_set.mined_prompts)
+    rows = _Rows(read_pairs(config.held_out, held_out_fields(config)), rule_set.mined_prompts)
     completions = (side for pair in rows.pairs() for side in completions_of(pair))
     n_completions, n_shards = write_parts(run, COMPLETIONS, completions, 2 * config.shard_size)
     run.write(REJECTED_HELD_OUT, rows.rejected)
@@ -137,6 +139,13 @@ def draw_held_out(run: Run, config: ExtractConfig, rule_set: RuleSet) -> int:
             f"{config.held_out}: none of {rows.n_read} rows is a usable pair{_common_reason(rows.rejected)}"
         )
     return n_shards
+
+
+def held_out_fields(config: ExtractConfig) -> FieldMap:
+    """How held-out pairs are read: as the others, without the columns that only mining needs."""
+    only_for_mining = ("stratum", "embedding", "reasoning", "explanation")
+    columns = {ours: theirs for ours, theirs in config.columns.items() if ours not in only_for_mining}
+    return FieldMap(columns, config.winner_values)
 
 
 def use_rule_set(run: Run, rule_set: RuleSet) -> None:
@@ -197,7 +206,7 @@ class _Rows:
         seen: set[int] = set()
         for pair in self.pairs():
             chosen = [[message.role, message.content] for message in pair.chosen]
-            key = int(content_id(pair.pair_id, chosen, pair.given_order, pair.reasoning)[:15], 16)
+            key = int(content_id(pair.pair_id, chosen, pair.given_order, pair.reasoning, pair.tie)[:15], 16)
             if key in seen:
                 self.n_repeated += 1
             else:

@@ -83,12 +83,13 @@ def run_shards(
     source: str,
     item_id: str,
     n_results: Callable[[dict[str, Any]], int] = lambda record: 1,
+    required: bool = True,
 ) -> int:
     """Runs `task(folder, shard, config)` for every shard, and collects failures and call counts into the run.
 
     `source` is the stage file whose parts go in, `item_id` the field that names their records. A shard that raises is
     noted in the manifest, with a Failure for each of the `n_results` of a record; the others go on. Returns the number
-    of failures. Raises RunFailedError when there is nothing else.
+    of failures. Raises RunFailedError when there is nothing else, unless the run can do without (`required`).
     """
     outcomes = _run_all(task, run.folder, n_shards, config, stage)
     n_done = 0
@@ -106,7 +107,7 @@ def run_shards(
             failures += _failures_of_shard(run.folder, source, shard, stage, item_id, n_results, outcome)
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
     run.add_failures(failures)
-    if failures and not n_done:
+    if failures and not n_done and required:
         run.stop_if_over_budget()
         message, n = Counter(f"{failure.kind}: {failure.message}" for failure in failures).most_common(1)[0]
         raise RunFailedError(f"{stage}: all {len(failures)} requests failed, {n} of them with {message}")

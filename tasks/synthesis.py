@@ -17,6 +17,7 @@ from autorule.merging import (
     apply_merge,
     build_request,
     build_review,
+    drafts_of,
     parse_merge,
     parse_review,
     read_merge,
@@ -34,7 +35,7 @@ from autorule.rule_checks import (
 )
 from autorule.rule_sets import Provenance, RuleSet, VerificationSpec, dump_rule_set, prompt_hash
 from autorule.rule_text import new_rule_id
-from autorule.run_folder import CANDIDATES, DROPPED, PAIRS, RULE_SET, Run, read_records, write_text
+from autorule.run_folder import CANDIDATES, DROPPED, FAILURES, PAIRS, RULE_SET, Run, read_records, write_text
 from autorule.similarity import Vectoriser, open_vectoriser, similar_pairs
 from autorule.stage_config import SynthesisConfig
 from autorule.synthesis import (
@@ -48,6 +49,7 @@ from autorule.synthesis import (
     choose,
     fits_one_call,
     fold,
+    join_same,
     list_room,
     merge_groups,
     vectors_of,
@@ -96,6 +98,7 @@ def synthesize_rules(run: Run, config: ExtractConfig) -> RuleSet:
     model = config.merger or config.model
     backend = open_cached(model, config.cache, budget_of(run.folder, config.budget))
     run.add_model("synthesis", backend.identity, load_prompt(config.synthesis.prompt).sha256)
+    run.add_prompts(_further_prompts(config.synthesis))
     vectorise = open_vectoriser(config.synthesis.similarity)
     merger = _Merger(run, backend, config.synthesis, config.mining.max_rule_chars, vectorise)
     candidates = [c for c in read_records(run.folder / CANDIDATES, CandidateRule) if not sets_aside(c.lint)]
@@ -116,6 +119,17 @@ def synthesize_rules(run: Run, config: ExtractConfig) -> RuleSet:
     return _write(run, config, rules, [*dropped, *left])
 
 
+def _further_prompts(config: SynthesisConfig) -> dict[str, str]:
+    """Name -> sha256 of the prompts besides that of the merge."""
+    used = {
+        "synthesis_review": config.review_prompt if config.review and not config.single_merge else None,
+        "synthesis_split": config.split_prompt if config.split_compound else None,
+        "synthesis_contradictions": config.contradiction_prompt if config.find_contradictions else None,
+        "ask_again": "ask_again",
+    }
+    return {name: load_prompt(prompt).sha256 for name, prompt in used.items() if prompt}
+
+
 def _merge_in_rounds(merger: _Merger, drafts: list[Draft]) -> list[Draft]:
     """Clusters, then wider clusters, until one list fits a call; and then that list."""
     config, room = merger.config, list_room(merger.config, merger.prompt("prompt"))
@@ -130,15 +144,21 @@ def _merge_in_rounds(merger: _Merger, drafts: list[Draft]) -> list[Draft]:
 
 
 def _merge_once(merger: _Merger, drafts: list[Draft]) -> tuple[list[Draft], list[Dropped]]:
-    """One call with every draft, as the paper has it; what the answer leaves out is dropped, as there."""
+    """One call with every draft, as the paper has it; what the answer leaves out is dropped, as there.
+
+    Raises RunFailedError when there is no usable answer: unmerged candidates are no rule set of this method.
+    """
     if len(drafts) < 2:
         return drafts, []
     check_single_merge(drafts, merger.config)
-    merged = _merge(merger, drafts, [tuple(drafts)])
-    before = {draft.text: draft for draft in drafts}
-    left_out = [draft for draft in merged if before.get(draft.text) == draft]
-    rewritten = [draft for draft in merged if before.get(draft.text) != draft]
-    return (rewritten, [Dropped(tuple(left_out), "left out by the merge")]) if rewritten else (merged, [])
+    config, prompt = merger.config.model_copy(update={"review": False}), merger.prompt("prompt")
+    request = build_request(drafts, prompt, config)
+    answers = merger.ask_all([request], lambda request, output: parse_merge(request, output, len(drafts)))
+    if request.request_id not in answers:
+        raise RunFailedError(f"the single merge of {len(drafts)} candidates failed; {FAILURES} says why")
+    merge = read_merge(drafts, answers[request.request_id], prompt, merger.max_rule_chars, config, merger.vectorise)
+    left_out = tuple(drafts[number] for number in merge.forgotten)
+    return join_same(drafts_of(drafts, merge.rules)), [Dropped(left_out, "left out by the merge")]
 
 
 def _merge(merger: _Merger, drafts: list[Draft], groups: Sequence[tuple[Draft, ...]]) -> list[Draft]:

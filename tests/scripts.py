@@ -69,6 +69,45 @@ def helpful() -> ScriptedBackend:
     return ScriptedBackend(_generate, _choose, name="helpful")
 
 
+def checks_nothing() -> ScriptedBackend:
+    """Like `helpful`, but no answer to a blind check names a winner."""
+    return ScriptedBackend(lambda r: "?" if r.stage == "chain_check" else _generate(r), _choose, name="checks_nothing")
+
+
+def merges_nothing() -> ScriptedBackend:
+    """Like `helpful`, but no merge can be read."""
+    return ScriptedBackend(lambda r: "?" if r.stage == "synthesis" else _generate(r), _choose, name="merges_nothing")
+
+
+def answers_nothing() -> ScriptedBackend:
+    return ScriptedBackend(lambda r: "?", _choose, name="answers_nothing")
+
+
+def forgets_the_first() -> ScriptedBackend:
+    """Like `helpful`, but every answer of synthesis leaves out the first rule of its list."""
+
+    def generate(request: GenerateRequest) -> ModelOutput | Failure | str:
+        if request.stage != "synthesis":
+            return _generate(request)
+        answer = json.loads(answer_text("synthesis", request.messages[-1].content)[0])
+        return json.dumps(
+            {name: [entry for entry in entries if entry.get("from") != [1]] for name, entries in answer.items()}
+        )
+
+    return ScriptedBackend(generate, _choose, name="forgets_the_first")
+
+
+def half_surrogates() -> ScriptedBackend:
+    """Mines and merges with half of a surrogate pair in its JSON."""
+
+    def generate(request: GenerateRequest) -> ModelOutput | Failure | str:
+        if request.stage == "mining":
+            return '{"rules": ["The response should use one emoji \\ud83d at the end."]}'
+        return _generate(request)
+
+    return ScriptedBackend(generate, _choose, name="half_surrogates")
+
+
 def flaky() -> ScriptedBackend:
     """Like `helpful`, but one request in ten gets no answer and one in ten nonsense; every verdict in twenty fails."""
 

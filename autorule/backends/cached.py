@@ -216,8 +216,6 @@ def _next_attempt(request: GenerateRequest, attempts: list[StoredGeneration]) ->
 
 
 def _counts_of(result: ModelOutput | ChoiceProbabilities | Failure) -> CallCounts:
-    if isinstance(result, Failure):
-        return CallCounts(sent=1)
     usage = result.usage
     return CallCounts(sent=1, prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
 

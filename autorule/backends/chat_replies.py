@@ -55,13 +55,14 @@ def read_choices(reply: dict[str, Any], choices: Sequence[str]) -> ChoiceProbabi
             "provider",
             "the reply holds no logprobs; the verifier needs a server that returns top_logprobs",
             transient=False,
+            usage=_usage(reply),
         )
     top = [(str(entry["token"]), float(entry["logprob"])) for entry in content[0]["top_logprobs"]]
     probabilities = probabilities_from_top_logprobs(top, choices, _usage(reply))
     if probabilities is None:
         likeliest = ", ".join(repr(token) for token, _ in top[:5])
         message = f"none of {', '.join(choices)} is among the {len(top)} likeliest first tokens: {likeliest} ..."
-        raise FailedExchangeError("parse", message, transient=False)
+        raise FailedExchangeError("parse", message, transient=False, usage=_usage(reply))
     return probabilities
 
 

@@ -22,7 +22,7 @@ class EmbeddingsEndpoint:
         self._config = config
         self._key = read_key(config.api_key_env)
 
-    def vectors(self, texts: list[str]) -> Any:
+    def vectors(self, texts: list[str], max_retries: int = MAX_RETRIES) -> Any:
         """Unit vectors of the texts, float32, shape (texts, dimensions).
 
         Raises BackendError when the server does not answer with one vector for each text: a text without a vector
@@ -38,7 +38,7 @@ class EmbeddingsEndpoint:
             number, batch = job
             body = {"model": self._config.model, "input": batch, "encoding_format": "float"}
             async with new_session(TIMEOUT_S, headers) as session:
-                reply = await post_json(session, url, body, MAX_RETRIES, first_wait_s=1.0)
+                reply = await post_json(session, url, body, max_retries, first_wait_s=1.0)
             return number, _read_vectors(reply, len(batch))
 
         try:

@@ -119,6 +119,7 @@ class OpenAICompatibleBackend:
             message=self._without_key(str(error)),
             item_id=request.request_id,
             attempts=error.attempts,
+            usage=error.usage,
         )
 
     def _without_key(self, text: str) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 import aiohttp
 import tenacity
 
-from autorule.records import FailureKind
+from autorule.records import FailureKind, Usage
 
 RETRIED_STATUS = frozenset({408, 409, 429})
 MAX_WAIT_S = 60.0
 MAX_RETRY_AFTER_S = 600.0
 SHOWN_BODY_CHARS = 300
+NO_USAGE = Usage()
 
 
 class FailedExchangeError(Exception):
@@ -31,12 +32,14 @@ class FailedExchangeError(Exception):
         transient: bool,
         status: int | None = None,
         retry_after_s: float | None = None,
+        usage: Usage = NO_USAGE,
     ) -> None:
         super().__init__(message)
         self.kind: FailureKind = kind
         self.transient = transient
         self.status = status
         self.retry_after_s = retry_after_s
+        self.usage = usage
         self.attempts = 1
 
 

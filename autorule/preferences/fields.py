@@ -99,12 +99,12 @@ class FieldMap:
 
     def _from_chosen(self, row: Row, source_id: str | None, reasons: list[RejectionReason]) -> PreferencePair:
         prompt, chosen, rejected = self._chosen_messages(row)
-        scores = self._get(row, "score_chosen"), self._get(row, "score_rejected")
-        if all(isinstance(score, (int, float)) for score in scores):
-            if scores[0] == scores[1]:
-                reasons.append(_reason("tie", f"score_chosen and score_rejected are both {scores[0]}"))
-            elif scores[0] < scores[1]:
-                reasons.append(_reason("scores_contradict", f"score_chosen {scores[0]} < score_rejected {scores[1]}"))
+        best, worst = self._score(row, "score_chosen"), self._score(row, "score_rejected")
+        if best is not None and worst is not None:
+            if best == worst:
+                reasons.append(_reason("tie", f"score_chosen and score_rejected are both {best:g}"))
+            elif best < worst:
+                reasons.append(_reason("scores_contradict", f"score_chosen {best:g} < score_rejected {worst:g}"))
         return self._pair(row, source_id, prompt, {"chosen": chosen, "rejected": rejected}, "a", None, reasons)
 
     def _chosen_messages(self, row: Row) -> tuple[Messages, Messages, Messages]:
@@ -202,6 +202,17 @@ class FieldMap:
         if not numbers or not all(isinstance(n, Real) and math.isfinite(n) for n in numbers) or not any(numbers):
             raise FieldError("bad_embedding", f"embedding is {value!r:.60}, expected a list of numbers, not all 0")
         return tuple(map(float, numbers))
+
+    def _score(self, row: Row, name: str) -> float | None:
+        """The number in a column, which is text in a CSV file; None where there is none."""
+        value = self._get(row, name)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        try:
+            score = float(value)
+        except (TypeError, ValueError):
+            raise FieldError("bad_score", f"{name} is {value!r:.60}, expected a number or nothing") from None
+        return None if math.isnan(score) else score
 
     def _text(self, row: Row, name: str) -> str | None:
         value = self._get(row, name)

@@ -12,6 +12,8 @@ from autorule.records import Message, Messages, RejectionReason, Role
 
 TRANSCRIPT_TURN = re.compile(r"\n\n(Human|Assistant):[ ]?")
 
+PYTHON_LIST = re.compile(r"\s*\[\{'(?:role|content|from)'\s*:")
+
 
 class FieldError(Exception):
     """A value that is no text and no message list."""
@@ -36,6 +38,8 @@ def parse_transcript(text: str) -> Messages:
 def as_messages(value: Any, column: str, role: Role) -> Messages:
     """The value as messages; a plain string becomes one message of `role`. Raises FieldError."""
     if isinstance(value, str) and value.lstrip().startswith("[{"):
+        if PYTHON_LIST.match(value):
+            raise FieldError("not_json", f"{column} is a list as Python prints it; write message lists as JSON")
         value = _json_messages(value)
     if isinstance(value, str):
         return (Message(role=role, content=_checked(value, column)),)

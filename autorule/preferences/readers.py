@@ -4,11 +4,13 @@ A row that can't be read is yielded as a BadRow and costs nothing but itself; a 
 InputError. What the columns mean is decided elsewhere (fields.py, completions.py).
 """
 
+import codecs
 import csv
 import gzip
 import importlib
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -49,7 +51,11 @@ def read_rows(path: Path) -> Iterator[Row | BadRow]:
         for row in _READERS[_format_of(path)](path):
             n_rows += 1
             yield row
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
+        raise InputError(
+            f"{path} is not CSV after row {n_rows}: {error}; quote fields that hold commas, and double quotes in them"
+        ) from error
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"{path} can't be read after row {n_rows}: {error}") from error
     if n_rows == 0:
         raise InputError(f"{path} holds no rows")
@@ -87,8 +93,10 @@ def _read_json(path: Path) -> Iterator[Row | BadRow]:
     ijson = _import("ijson", "reading JSON files")
     with _open_binary(path) as file:
         try:
+            start = len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0
+            file.seek(start)
             kind = next((event for _, event, _ in ijson.parse(file)), None)
-            file.seek(0)
+            file.seek(start)
             under = "item" if kind == "start_array" else "data.item"
             for number, values in enumerate(ijson.items(file, under, use_float=True), start=1):
                 yield _object_row(number, values)
@@ -99,7 +107,10 @@ def _read_json(path: Path) -> Iterator[Row | BadRow]:
 def _read_csv(path: Path) -> Iterator[Row | BadRow]:
     csv.field_size_limit(2**31 - 1)
     with io.TextIOWrapper(_open_binary(path), encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.DictReader(file)
+        reader = csv.DictReader(file, strict=True)
+        names = reader.fieldnames or ()
+        if twice := sorted({name for name in names if list(names).count(name) > 1}):
+            raise InputError(f"{path} has several columns {twice[0]!r}; rename all but one of them")
         for number, values in enumerate(reader, start=1):
             extra = values.pop(None, None)
             missing = [name for name, value in values.items() if value is None]

@@ -6,13 +6,14 @@ import pytest
 
 from autorule.config import ExtractConfig
 from autorule.config_layers import build_config, load_preset
-from autorule.errors import BudgetSpentError, ConfigError, InputError
+from autorule.controls import told_by_ties
+from autorule.errors import BackendError, BudgetSpentError, ConfigError, InputError, RunFailedError
 from autorule.flows.extract_rules import extract_rules
 from autorule.flows.repeat_extraction import repeat_extraction
 from autorule.manifest import RunManifest
-from autorule.records import CandidateRule, ChainCheck, Failure, Interpretation
+from autorule.records import CandidateRule, ChainCheck, Failure, Interpretation, Rule
 from autorule.rule_sets import load_rule_set
-from autorule.run_folder import CANDIDATES, CHECKS, FAILURES, INTERPRETATIONS, RULE_SET, read_records
+from autorule.run_folder import CANDIDATES, CHECKS, DROPPED, FAILURES, INTERPRETATIONS, RULE_SET, read_records
 from autorule.tasks.forecast import forecast_extraction
 from tests.integration.test_flows import HELD_OUT, PAIRS, extract, extraction, lines, only_run
 
@@ -45,6 +46,28 @@ def test_ties_are_rejected_and_with_keep_ties_they_are_a_control(tmp_path):
 def test_a_limit_counts_pairs_and_ties_apart(tmp_path):
     manifest, _ = extract(tmp_path, pairs=with_ties(tmp_path), keep_ties=True, limit=4)
     assert (manifest.funnel.pairs_drawn, manifest.funnel.ties_drawn) == (8, 4)
+
+
+def test_a_tie_does_not_hide_the_preferences_of_other_judges(tmp_path):
+    rows = [{"prompt": f"Q{i}?", "response_a": "One.", "response_b": "Two.", "winner": winner}
+            for i in range(10) for winner in ("tie", "a", "b")]  # fmt: skip
+    path = tmp_path / "judges.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    funnel = extract(tmp_path, pairs=path, keep_ties=True)[0].funnel
+    assert (funnel.pairs_drawn, funnel.ties_drawn, funnel.pairs_repeated) == (30, 10, 0)
+
+
+def test_rules_that_only_ties_tell_of_are_named_first_of_all():
+    def rule(**statistics):
+        return Rule(rule_id="x", text="It is short.", support=1, statistics=statistics)
+
+    rules = [
+        rule(pair_share=0.0, tie_share=0.5),
+        rule(pair_share=0.0, tie_share=0.0),
+        rule(),
+        rule(pair_share=0.6, tie_share=0.5),
+    ]
+    assert told_by_ties(rules) == rules[:1]
 
 
 def test_ties_alone_are_no_input(tmp_path):
@@ -149,6 +172,86 @@ def test_an_answer_in_a_bad_form_is_asked_again_with_the_fault_shown(tmp_path):
     again, _ = extract(tmp_path, script="corrects_itself")
     assert (again.usage["mining"].sent, again.usage["mining"].cached) == (0, 48)
     assert isinstance(manifest, RunManifest) and lines(folder / CANDIDATES)
+
+
+def test_repeats_share_one_budget_and_go_on_under_the_same_run_id(tmp_path):
+    alone, _ = extract(tmp_path / "alone", limit=12)
+    of_one = sum(usage.prompt_tokens + usage.completion_tokens for usage in alone.usage.values())
+    limited = extraction(tmp_path, repeats=3, limit=12, run_id="r", budget={"max_tokens_total": int(of_one * 1.5)})
+    with pytest.raises(BudgetSpentError):
+        repeat_extraction.fn(limited)
+    manifests = {path.name: RunManifest.model_validate_json((path / "manifest.json").read_text())
+                 for path in limited.outputs.iterdir()}  # fmt: skip
+    assert {name: m.status for name, m in manifests.items()} == {"r-seed0": "completed", "r-seed1": "stopped"}
+    report = repeat_extraction.fn(extraction(tmp_path, repeats=3, limit=12, run_id="r"))
+    assert report.run_ids == ("r-seed0", "r-seed1", "r-seed2")
+    kept = RunManifest.model_validate_json((limited.outputs / "r-seed0" / "manifest.json").read_text())
+    assert kept == manifests["r-seed0"], "what was completed is not run again"
+    with pytest.raises(ConfigError, match="holds a completed run"):
+        repeat_extraction.fn(extraction(tmp_path, repeats=3, limit=11, run_id="r"))
+
+
+def test_a_dry_run_counts_every_repeat_and_knows_cached_checks(tmp_path):
+    config = extraction(tmp_path, repeats=3, limit=12, interpretation={"check_chains": "mark"})
+    calls = {f.stage: (f.calls, f.cached) for f in forecast_extraction(config)}
+    assert calls["interpretation"] == calls["chain_check"] == calls["mining"] == (36, 0)
+    repeat_extraction.fn(config)
+    calls = {f.stage: (f.calls, f.cached) for f in forecast_extraction(config)}
+    assert calls["chain_check"] == (0, 36)
+
+
+def test_a_mark_that_can_not_be_had_costs_no_rule_but_leaving_out_needs_it(tmp_path):
+    manifest, _ = extract(tmp_path, script="checks_nothing", interpretation={"check_chains": "mark"})
+    assert (manifest.status, manifest.funnel.checks_failed, manifest.funnel.chains_mined) == ("completed", 48, 48)
+    with pytest.raises(RunFailedError, match="chain_check: all 48 requests failed"):
+        extract(tmp_path, script="checks_nothing", interpretation={"check_chains": "leave_out"})
+
+
+def test_a_single_merge_keeps_rules_that_it_repeats_word_for_word_and_drops_what_it_forgets(tmp_path):
+    synthesis = {"single_merge": True, "min_support_share": 0.0, "fold_similarity": 1.0}
+    manifest, _ = extract(tmp_path, synthesis={**synthesis, "review": False})
+    assert (manifest.funnel.rules, manifest.funnel.candidates_dropped) == (8, 0)
+    manifest, folder = extract(tmp_path, script="forgets_the_first", synthesis=synthesis)
+    assert manifest.funnel.rules == 7
+    assert {row["reason"] for row in lines(folder / DROPPED)} == {"left out by the merge"}
+    with pytest.raises(RunFailedError, match="the single merge of 8 candidates failed"):
+        extract(tmp_path, script="merges_nothing", synthesis=synthesis)
+
+
+def test_half_a_surrogate_pair_in_an_answer_sinks_nothing(tmp_path):
+    manifest, folder = extract(tmp_path, script="half_surrogates", limit=6)
+    assert manifest.status == "completed"
+    assert any("emoji ?" in rule.text for rule in load_rule_set(folder / RULE_SET).rules)
+
+
+def test_held_out_columns_and_embeddings_are_looked_at_before_anything_is_asked(tmp_path):
+    bad = tmp_path / "held.jsonl"
+    bad.write_text(json.dumps({"question": "?", "best": "a", "worst": "b"}), encoding="utf-8")
+    with pytest.raises(InputError, match=r"held\.jsonl has neither chosen/rejected"):
+        extract(tmp_path, held_out=bad)
+    endpoint = {"method": "endpoint", "model": "e", "base_url": "http://127.0.0.1:9/v1"}
+    with pytest.raises(BackendError, match=r"embeddings from http://127\.0\.0\.1:9/v1"):
+        extract(tmp_path, synthesis={"similarity": endpoint})
+    assert not (tmp_path / "outputs").exists()
+    with pytest.raises(ConfigError, match="user name or password"):
+        extraction(tmp_path, synthesis={"similarity": {**endpoint, "base_url": "http://u:hunter2@h/v1"}})
+
+
+def test_a_run_id_taken_over_with_other_settings_leaves_no_file_of_the_first_run(tmp_path):
+    with pytest.raises(InputError):
+        extract(tmp_path, run_id="z", held_out=_no_usable_pair(tmp_path))
+    _, folder = only_run(tmp_path)
+    assert (folder / RULE_SET).exists()
+    with pytest.raises(RunFailedError):
+        extract(tmp_path, run_id="z", script="answers_nothing")
+    assert not (folder / RULE_SET).exists()
+    assert not (folder / CANDIDATES).exists()
+
+
+def _no_usable_pair(tmp_path):
+    path = tmp_path / "held.jsonl"
+    path.write_text(json.dumps({"prompt": "?", "chosen": "", "rejected": "b"}), encoding="utf-8")
+    return path
 
 
 def test_repeats_take_a_seed_each_and_tell_what_recurs(tmp_path):

@@ -25,6 +25,8 @@ PROMPT = load_prompt("chain_check")
         ("So [[A>>B]] it is: A>B.", f"So {MASK} it is: {MASK}."),
         ("A good answer cites A-level sources.", "A good answer cites A-level sources."),
         ("Responses 1 and 2", f"{MASK} and 2"),
+        ("A explains more than response b.", f"{MASK} explains more than {MASK}."),
+        ("我认为回答A更好", f"我认为回答{MASK}更好"),
     ],
 )
 def test_names_of_the_sides_are_masked_and_articles_stay(chain, masked):

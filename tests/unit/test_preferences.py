@@ -221,3 +221,53 @@ def test_content_in_text_blocks_is_joined(tmp_path):
     blocks = [{"type": "text", "text": "Pe"}, {"type": "text", "text": "ar."}]
     (pair,) = read(write(tmp_path / "a.jsonl", [{**GOOD, "chosen": [{"role": "assistant", "content": blocks}]}]))
     assert pair.chosen[0].content == "Pe\nar."
+
+
+@pytest.mark.parametrize(("score", "codes_of_row"), [("3.0", ["tie"]), ("2", ["scores_contradict"]), ("10", [])])
+def test_scores_of_a_csv_file_are_compared_like_numbers(tmp_path, score, codes_of_row):
+    (row,) = read(write(tmp_path / "a.csv", [{**GOOD, "score_chosen": score, "score_rejected": "3"}]))
+    assert (codes(row) if isinstance(row, RejectedRow) else []) == codes_of_row
+
+
+def test_a_score_that_is_no_number_rejects_its_row_and_an_empty_one_says_nothing(tmp_path):
+    rows = [{**GOOD, "score_chosen": a, "score_rejected": "3"} for a in ("high", "")]
+    bad, good = read(write(tmp_path / "a.csv", rows))
+    assert codes(bad) == ["bad_score"]
+    assert isinstance(good, PreferencePair)
+
+
+@pytest.mark.parametrize("body", ['p1,"a,b\np2,a,b\np3,a,b\n', 'p1,a,b\np2,"a" x,b\n'])
+def test_a_stray_quote_in_a_csv_file_is_an_error_and_swallows_no_rows(tmp_path, body):
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,chosen,rejected\n" + body, encoding="utf-8")
+    with pytest.raises(InputError, match=r"a\.csv is not CSV after row \d.*quote fields"):
+        read(path)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,chosen,rejected,chosen\np,a,b,c\n", encoding="utf-8")
+    with pytest.raises(InputError, match="several columns 'chosen'"):
+        read(path)
+
+
+def test_a_message_list_as_python_prints_it_is_no_text(tmp_path):
+    messages = [{"role": "assistant", "content": "Pear."}]
+    (row,) = read(write(tmp_path / "a.csv", [{**GOOD, "chosen": str(messages)}]))
+    assert codes(row) == ["not_json"]
+    (row,) = read(write(tmp_path / "b.csv", [{**GOOD, "chosen": json.dumps(messages)}]))
+    assert row.chosen[0].content == "Pear."
+
+
+def test_a_json_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps([GOOD]).encode())
+    assert isinstance(read(path)[0], PreferencePair)
+
+
+def test_a_damaged_gz_file_is_one_error(tmp_path):
+    path = tmp_path / "a.jsonl.gz"
+    whole = gzip.compress(json.dumps(GOOD).encode() * 50)
+    path.write_bytes(whole[:20] + b"\xff" * 20 + whole[40:])
+    with pytest.raises(InputError, match=r"a\.jsonl\.gz can't be read"):
+        read(path)

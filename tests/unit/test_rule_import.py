@@ -110,6 +110,8 @@ def test_settings_reach_verification_and_reward(tmp_path):
         ("r.txt", "- \n---\n", "row 1: .*no word.*row 2: .*no word"),
         ("r.txt", "!\n" * 9, "row 3.*and 6 more rows"),
         ("r.txt", "# only a title\n", "holds no rule"),
+        ("r.txt", f"- {CITE[:9]}\n  {CITE[9:]}\n", "row 2 is indented and no list item"),
+        ("r.csv", f"rule,Rule\n{CITE},{SHORT}\n", "several columns are named 'rule'"),
         ("r.json", {"rules": []}, "holds no rule"),
         ("r.xlsx", "x", "unknown format '.xlsx'; use one of .txt"),
     ],

@@ -83,6 +83,19 @@ def test_folding_joins_same_and_nearly_same_words_and_counts_distinct_pairs():
     assert fold([], CONFIG, text_vectors) == []
 
 
+def test_opposite_rules_never_fold_without_a_model():
+    text = "The response should ask clarifying questions before it answers when the request is ambiguous."
+    candidates = [candidate(text, f"p{i}") for i in range(3)]
+    candidates += [candidate(text.replace("should ask", "should not ask"), f"q{i}") for i in range(2)]
+    assert [draft.support for draft in fold(candidates, CONFIG, text_vectors)] == [3, 2]
+
+
+def test_a_share_of_the_pairs_is_rounded_up_only_where_it_is_no_whole_number():
+    group = drafts(*["It should be short."] * 7)
+    kept, dropped = choose(group, SynthesisConfig(min_support_share=0.07), 100)
+    assert (len(kept), dropped) == (1, [])
+
+
 def test_the_order_of_candidates_does_not_matter():
     texts = [f"The response should mention {word} in its text." for word in ("alpha", "beta", "gamma", "delta")]
     candidates = [candidate(text, f"p{i % 3}") for i, text in enumerate(texts * 2)]
