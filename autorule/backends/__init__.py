@@ -1,5 +1,6 @@
 """Where answers come from: `open_backend` turns a ModelConfig into a back end."""
 
+import atexit
 import threading
 from pathlib import Path
 
@@ -41,6 +42,9 @@ def close_backends() -> None:
             store.close()
         _backends.clear()
         _stores.clear()
+
+
+atexit.register(close_backends)  # however a process ends, its connections are closed without a word on stderr
 
 
 def _make_backend(config: ModelConfig) -> Backend:

@@ -74,7 +74,16 @@ class InFlight:
                 if not isinstance(results.get(), _AllDone):
                     self._release()
 
-    def close(self) -> None:
+    def close(self, last: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Ends the loop, after `last` was awaited in it. In a forked child, where the thread is not, does nothing."""
+        if not self._thread.is_alive():
+            return
+
+        async def end() -> None:
+            if last is not None:
+                await last()
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -86,8 +86,7 @@ class OpenAICompatibleBackend:
         return f"{self._config.base_url} serves {self._config.model}"
 
     def close(self) -> None:
-        list(self._in_flight.run(lambda session: session.close(), [self._session] if self._session else []))
-        self._in_flight.close()
+        self._in_flight.close(self._session.close if self._session else None)
 
     async def _generate_one(self, request: GenerateRequest) -> Answer:
         body = {**self._body(request.conversation), **_sampling_fields(request)}

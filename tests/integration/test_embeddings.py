@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 
 from autorule.errors import BackendError, ConfigError
 from autorule.rule_sets import load_rule_set
+from autorule.rule_text import is_negated
 from autorule.run_folder import RULE_SET
 from autorule.similarity import open_vectoriser, similar_pairs
 from autorule.stage_config import SimilarityConfig
@@ -58,8 +59,11 @@ def test_synthesis_folds_by_the_vectors_of_the_server(tmp_path):
         similarity = {"method": "endpoint", "model": "e", "base_url": server.base_url}
         synthesis = {"similarity": similarity, "fold_similarity": 0.99, "merge_rounds": 0}
         _, folder = extract(tmp_path, synthesis=synthesis)
-    (rule,) = load_rule_set(folder / RULE_SET).rules
-    assert rule.support == 48, "to this server all of the candidates mean the same"
+    should, leave_out = load_rule_set(folder / RULE_SET).rules
+    assert not is_negated(should.text)
+    assert is_negated(leave_out.text)
+    # To this server all of the candidates mean the same; only a negation keeps two of them apart.
+    assert should.support + leave_out.support == 48
 
 
 def test_an_impossible_similarity_names_what_is_missing():
