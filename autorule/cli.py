@@ -38,7 +38,10 @@ Backend = Annotated[str | None, typer.Option(help="transformers_local, openai_co
 Model = Annotated[
     str | None, typer.Option(help="name on the server, or folder or hub name; the embedded one if left out")
 ]
-BaseUrl = Annotated[str | None, typer.Option(help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1")]
+BaseUrl = Annotated[
+    list[str] | None,
+    typer.Option(help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1; repeat it for several of one model"),
+]
 ApiKeyEnv = Annotated[str | None, typer.Option(help="name of the environment variable that holds the server's key")]
 Out = Annotated[Path | None, typer.Option(help="folder for run folders (default: outputs)")]
 RunId = Annotated[str | None, typer.Option(help="name of the run folder; made up if left out")]

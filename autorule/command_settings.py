@@ -11,17 +11,17 @@ from autorule.stage_config import Config
 
 
 def model_options(
-    backend: str | None, model: str | None, base_url: str | None, api_key_env: str | None
+    backend: str | None, model: str | None, base_url: list[str] | None, api_key_env: str | None
 ) -> dict[str, Any]:
     if base_url and not backend:
         backend = "openai_compatible"
-    return given({"backend": backend, "model": model, "base_url": base_url, "api_key_env": api_key_env})
+    return given({"backend": backend, "model": model, "base_url": base_url or None, "api_key_env": api_key_env})
 
 
 def run_options(
     backend: str | None,
     model: str | None,
-    base_url: str | None,
+    base_url: list[str] | None,
     api_key_env: str | None,
     columns: str | None,
     out: Path | None,

@@ -27,26 +27,50 @@ EMBEDDED = "embedded"
 class ModelConfig(Config):
     """Which model answers, and how it is reached."""
 
-    backend: Literal["transformers_local", "openai_compatible", "scripted"] = "transformers_local"
+    backend: Literal["transformers_local", "vllm_engine", "openai_compatible", "scripted"] = "transformers_local"
     model: str = Field(EMBEDDED, description="name on the server, folder or hub name, `embedded`, or a script")
     revision: str | None = None
-    base_url: str | None = Field(None, description="OpenAI-compatible server, such as http://127.0.0.1:8000/v1")
+    base_url: tuple[str, ...] = Field(
+        (), description="OpenAI-compatible servers of one model, such as http://127.0.0.1:8000/v1"
+    )
+    tokenizer: str | None = Field(
+        None,
+        description="folder or hub name of the served model's tokenizer: verdicts are then asked for in token ids, "
+        "where the server can; found out from the server when it names a folder that is here",
+    )
     api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
-    concurrency: int = Field(64, ge=1, description="requests in flight at one server")
+    scoring: Literal["auto", "chat"] = Field(
+        "auto", description="how a server is asked for verdicts: auto uses vLLM's scoring of token ids where it can"
+    )
+    concurrency: int = Field(64, ge=1, description="requests in flight at each server")
     timeout_s: float = Field(600, gt=0, description="for one request")
     max_retries: int = Field(5, ge=0, description="after 429, 5xx, timeouts and broken connections")
     retry_wait_s: float = Field(1.0, gt=0, description="before the first retry; it doubles from then on")
+    server_wait_s: float = Field(300, ge=0, description="how long a request waits for a server that is away")
     extra_body: dict[str, JsonValue] = Field({}, description="further fields of every request to a server")
     batch_size: int = Field(8, ge=1, description="sequences at once on a local model")
+    kv_budget_gb: float | None = Field(
+        None, gt=0, description="memory for the key-value caches of questions; a quarter of what is free if left out"
+    )
+    tensor_parallel: int = Field(1, ge=1, description="GPUs that one vLLM engine spreads a model over")
+    max_model_len: int | None = Field(None, ge=128, description="tokens of prompt and answer on a vLLM engine")
+    engine_args: dict[str, JsonValue] = Field(
+        {}, description="further arguments of vllm.LLM, such as gpu_memory_utilization or quantization"
+    )
     price_in: float | None = Field(None, ge=0, description="per million input tokens, in any currency")
     price_out: float | None = Field(None, ge=0, description="per million output tokens")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="bfloat16 on CUDA, float32 on the CPU")
 
+    @field_validator("base_url", mode="before")
+    @classmethod
+    def _one_or_several(cls, urls: Any) -> Any:
+        return (urls,) if isinstance(urls, str) else urls or ()
+
     @field_validator("base_url")
     @classmethod
-    def _no_secret_in_url(cls, url: str | None) -> str | None:
-        return url if url is None else server_address(url)
+    def _no_secret_in_url(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(server_address(url) for url in urls))
 
     @model_validator(mode="after")
     def _server_has_an_address(self) -> Self:

@@ -53,6 +53,10 @@ def _make_backend(config: ModelConfig) -> Backend:
             from autorule.backends.transformers_local import TransformersLocalBackend
 
             return TransformersLocalBackend(config)
+        case "vllm_engine":
+            from autorule.backends.vllm_engine import VllmEngineBackend
+
+            return VllmEngineBackend(config)
         case "openai_compatible":
             from autorule.backends.openai_compatible import OpenAICompatibleBackend
 

@@ -19,6 +19,7 @@ from autorule.stage_config import Sampling
 
 REPEAT_TEMPERATURE = 0.4
 SHOWN_ANSWER_CHARS = 2000
+MIN_CONVERSATION_CHARS = 200
 
 
 def _no_fault(_: ModelOutput) -> Failure | None:
@@ -82,6 +83,22 @@ class ChoiceRequest:
     questions: tuple[Question, ...]
     choices: tuple[str, ...] = ("Yes", "No")
     prompt_sha256: str = ""
+    align: int = 1
+    """The shared part is filled up to a multiple of so many tokens, where it is sent as tokens: paged key-value caches
+    share whole blocks only."""
+    shorten: Callable[[int], Messages] | None = field(default=None, compare=False, repr=False)
+    """The messages with at most about so many characters of conversation, for a model with too small a context. The
+    instruction and the questions stay whole."""
+
+    def shortened(self, max_chars: int) -> "ChoiceRequest | None":
+        """The request with less of the conversation; None when there is no more to take away."""
+        if self.shorten is None or max_chars < MIN_CONVERSATION_CHARS:
+            return None
+        return dataclasses.replace(self, messages=self.shorten(max_chars))
+
+    @property
+    def n_chars(self) -> int:
+        return sum(len(message.content) for message in self.messages)
 
     def messages_with(self, question: Question) -> Messages:
         """The whole conversation for one question."""
@@ -99,6 +116,8 @@ class ChoiceProbabilities(Record):
     """Choices that the engine did not return: their value is the greatest that they can have."""
     complete: bool = True
     """False where the engine gives probabilities among the choices only, so that there is no mass."""
+    trimmed: bool = False
+    """The engine's context was too small: the middle of the conversation was left out."""
     usage: Usage = Usage()
 
 

@@ -8,18 +8,25 @@ prefix is the same for every suffix by construction.
 
 import json
 import secrets
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from autorule.backends.base import ChoiceRequest, choice_of
-from autorule.errors import BackendError
+from autorule.errors import BackendError, MissingExtraError
 from autorule.prompting import QUESTION_SEPARATOR, neutralise_special_tokens
-from autorule.records import Messages
+from autorule.records import Failure, Messages
 
 
 class SharedPrompt(NamedTuple):
     prefix: list[int]
     suffixes: list[list[int]]
     """One for each question, in order: prefix + suffix is the whole prompt."""
+
+
+class FittedPrompt(NamedTuple):
+    prompt: SharedPrompt
+    trimmed: bool
+    """The middle of the conversation was left out, because the model's context could not hold it."""
 
 
 class ChatTokens:
@@ -36,6 +43,9 @@ class ChatTokens:
         state = json.loads(tokenizer.backend_tokenizer.to_str())
         self._added_ids = {token["id"] for token in state["added_tokens"]}
         self._data_tokenizer = Tokenizer.from_str(json.dumps({**state, "added_tokens": []}))
+        self._encode_question = lru_cache(maxsize=4096)(self.encode_data)  # the same rules for every completion
+        blank = self.encode_data("\n")
+        self._blank = blank[0] if len(blank) == 1 else None
 
     def encode_data(self, text: str) -> list[int]:
         """The ids of a text, none of them an added token."""
@@ -54,7 +64,8 @@ class ChatTokens:
         return ids
 
     def encode_choices(self, request: ChoiceRequest) -> SharedPrompt:
-        """The shared prefix of a choice request, and what follows it for each question."""
+        """The shared prefix of a choice request, filled up with blank lines as `request.align` says, and what follows
+        it for each question."""
         pieces = self._pieces(request.messages)
         asked = 2 if request.messages[-1].role == "assistant" else 1
         data_positions = [position for position, (_, is_data) in enumerate(pieces) if is_data]
@@ -69,8 +80,35 @@ class ChatTokens:
             for text, is_data in pieces[split:]
             for i in (self.encode_data(text) if is_data else self._encode_template(text))
         ]
-        suffixes = [self.encode_data(QUESTION_SEPARATOR + question.text) + tail for question in request.questions]
+        if self._blank is not None:
+            prefix += [self._blank] * (-len(prefix) % request.align)
+        suffixes = [self._encode_question(QUESTION_SEPARATOR + question.text) + tail for question in request.questions]
         return SharedPrompt(prefix, suffixes)
+
+    def encode_fitting(self, request: ChoiceRequest, context: int) -> FittedPrompt | Failure:
+        """The prompt of a choice request for a model that takes `context` tokens: if need be with less of the
+        conversation. A Failure when not even the rest fits."""
+        prompt = self.encode_choices(request)
+        first = longest = len(prompt.prefix) + max(map(len, prompt.suffixes)) + 1
+        max_chars = int(0.95 * request.n_chars * context / longest)
+        trimmed = False
+        while longest > context:
+            shorter = request.shortened(max_chars)
+            if shorter is None:
+                message = (
+                    f"the prompt has {first} tokens, but the model takes {context}, and the conversation can't be cut "
+                    "further; use a model with a larger context"
+                )
+                return Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
+            prompt, trimmed = self.encode_choices(shorter), True
+            longest = len(prompt.prefix) + max(map(len, prompt.suffixes)) + 1
+            max_chars = int(0.8 * max_chars)
+        return FittedPrompt(prompt, trimmed)
+
+    def plain_spelling(self, choice: str) -> int:
+        """The token with which an answer begins that is this choice. Raises BackendError when no single token is."""
+        spelled = self.encode_data(choice)
+        return spelled[0] if len(spelled) == 1 else self.choice_ids((choice,))[choice][0]
 
     def choice_ids(self, choices: tuple[str, ...]) -> dict[str, list[int]]:
         """Every single token that spells a choice. Raises BackendError for a choice that no token spells."""
@@ -114,3 +152,16 @@ class ChatTokens:
     def _encode_template(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False) if text else []
         return ids
+
+
+def load_chat_tokens(name: str) -> ChatTokens:
+    """Those of a tokenizer in a folder or on the hub. Raises MissingExtraError without transformers, BackendError."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError("transformers", "local", "verdicts in token ids") from error
+    try:
+        return ChatTokens(transformers.AutoTokenizer.from_pretrained(name))
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise BackendError(f"can't load the tokenizer {name!r}: {first_line}; give its folder or hub name") from error

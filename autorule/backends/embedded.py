@@ -6,6 +6,10 @@ always No.
 
 import importlib.metadata
 import importlib.util
+import json
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from autorule.errors import BackendError
@@ -29,3 +33,37 @@ def embedded_version() -> str:
     """The version of the package. Raises BackendError as `embedded_weights` does."""
     embedded_weights()
     return importlib.metadata.version(PACKAGE)
+
+
+def embedded_folder() -> Path:
+    """The model as a folder of config, safetensors in bfloat16 and tokenizer, for engines that read no GGUF. It is made
+    once, under XDG_CACHE_HOME or ~/.cache. Raises BackendError as `embedded_weights` does."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "autorule" / f"{FILE.removesuffix('.gguf')}-{embedded_version()}-bf16"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
+        _write_folder(unfinished)
+        try:
+            unfinished.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(unfinished)
+    return folder
+
+
+def _write_folder(folder: Path) -> None:
+    import torch
+    import transformers
+    from safetensors.torch import save_file
+
+    weights = embedded_weights()
+    source = {"pretrained_model_name_or_path": str(weights.parent), "gguf_file": weights.name}
+    transformers.utils.logging.disable_progress_bar()
+    model = transformers.AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16)
+    config = {**model.config.to_dict(), "architectures": ["LlamaForCausalLM"], "dtype": "bfloat16"}
+    config.pop("quantization_config", None)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, default=str), encoding="utf-8")
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})  # lm_head is tied to the embeddings
+    model.generation_config.save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(**source).save_pretrained(folder)

@@ -6,7 +6,8 @@ import numpy as np
 
 from autorule.backends.in_flight import InFlight
 from autorule.backends.keys import read_key
-from autorule.backends.retrying import FailedExchangeError, new_session, post_json
+from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
+from autorule.backends.servers import Route, Servers
 from autorule.errors import BackendError
 from autorule.stage_config import SimilarityConfig
 
@@ -31,14 +32,15 @@ class EmbeddingsEndpoint:
         size = self._config.batch_size
         batches = [texts[start : start + size] for start in range(0, len(texts), size)]
         in_flight = InFlight(CONCURRENCY)
-        url = f"{self._config.base_url}/embeddings"
+        servers = Servers((self._config.base_url or "",))
+        patience = Patience(max_retries, first_wait_s=1.0, server_wait_s=0.0)
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
 
         async def embed(job: tuple[int, list[str]]) -> tuple[int, Any]:
             number, batch = job
             body = {"model": self._config.model, "input": batch, "encoding_format": "float"}
             async with new_session(TIMEOUT_S, headers) as session:
-                reply = await post_json(session, url, body, max_retries, first_wait_s=1.0)
+                reply = await post_json(session, servers, Route(), "embeddings", body, patience)
             return number, _read_vectors(reply, len(batch))
 
         try:

@@ -1,4 +1,5 @@
-"""Any server with OpenAI's chat-completions interface: vLLM, SGLang, llama.cpp, TGI, or a hosted one.
+"""Any server with OpenAI's chat-completions interface: vLLM, SGLang, llama.cpp, TGI, or a hosted one; or several
+servers of one model, which share the work.
 
 One event-loop thread, one set of connections and one limit of requests in flight for the process, whichever shards ask:
 a shard never waits for another's stragglers, and the server never sees more than `concurrency` requests.
@@ -6,7 +7,11 @@ a shard never waits for another's stragglers, and the server never sees more tha
 
 import json
 import logging
+import re
+import threading
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -14,16 +19,28 @@ import aiohttp
 from autorule.backends.base import (
     Answer,
     ChoiceAnswer,
+    ChoiceProbabilities,
     ChoiceRequest,
     GenerateRequest,
     Question,
 )
 from autorule.backends.chat_replies import read_choices, read_output
+from autorule.backends.chat_tokens import load_chat_tokens
+from autorule.backends.generative_scoring import (
+    CHOICES,
+    METRICS_PATH,
+    PATH,
+    GenerativeScoring,
+    cache_settings,
+    lost_by_blocks,
+    probe,
+)
 from autorule.backends.in_flight import InFlight
 from autorule.backends.keys import read_key
-from autorule.backends.retrying import FailedExchangeError, new_session, post_json
+from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
+from autorule.backends.servers import Route, Server, Servers
 from autorule.config import ModelConfig
-from autorule.errors import BackendError
+from autorule.errors import BackendError, MissingExtraError
 from autorule.prompting import neutralise_special_tokens
 from autorule.records import Failure, Messages, content_id
 
@@ -32,9 +49,16 @@ TOP_LOGPROBS = 20
 CHECK_TIMEOUT_S = 20.0
 
 
+TOO_LONG = re.compile(r"context|too long|maximum .{0,20}length|max_model_len|too many tokens", re.IGNORECASE)
+
+
 class _Ask(NamedTuple):
+    """One question over chat, or all questions of the request at once."""
+
     request: ChoiceRequest
-    question: Question
+    question: Question | None
+    route: Route
+    scoring: GenerativeScoring | None = None
 
 
 class OpenAICompatibleBackend:
@@ -42,7 +66,6 @@ class OpenAICompatibleBackend:
 
     def __init__(self, config: ModelConfig) -> None:
         """Raises ConfigError when the key's environment variable holds no key."""
-        assert config.base_url is not None
         self._config = config
         self.identity = f"openai_compatible:{config.model}" + (f"@{config.revision}" if config.revision else "")
         if config.extra_body:
@@ -50,40 +73,99 @@ class OpenAICompatibleBackend:
         self._schema_refused = False
         self._key = read_key(config.api_key_env)
         self._headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        self._url = f"{config.base_url}/chat/completions"
+        self._servers = Servers(config.base_url)
+        self._patience = Patience(config.max_retries, config.retry_wait_s, config.server_wait_s)
         self._session: aiohttp.ClientSession | None = None
-        self._in_flight = InFlight(config.concurrency)
+        self._in_flight = InFlight(config.concurrency * len(config.base_url))
+        self._lock = threading.Lock()
+        self._scoring: GenerativeScoring | None = None
+        self._looked_for_scoring = False
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
         return self._in_flight.run(self._generate_one, requests)
 
     def score_choices(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
-        # Questions about one conversation go out next to each other: the server's prefix cache is warm for them.
-        asks = (_Ask(request, question) for request in requests for question in request.questions)
-        return self._in_flight.run(self._choose_one, asks)
+        requests = iter(requests)
+        if (first := next(requests, None)) is None:
+            return
+        scoring = self._scoring_for(first)
+        # Questions about one conversation go out next to each other, and to one server: its prefix cache is warm.
+        for answers in self._in_flight.run(self._choose, _asks(chain([first], requests), scoring)):
+            yield from answers
 
     def check(self) -> str:
-        """Asks for the list of models. Raises BackendError when the server can't be reached or lacks the model."""
-        url = f"{self._config.base_url}/models"
+        """Asks for the list of models. Raises BackendError when no server can be reached or one lacks the model."""
+        said: list[str] = []
+        unreachable: list[BackendError] = []
+        for server in self._servers:
+            try:
+                said.append(self._check_server(server))
+            except _UnreachableError as error:
+                unreachable.append(error)
+        if not said:
+            raise unreachable[0]
+        for away in unreachable:
+            log.warning("%s; going on with the others", away)
+        return "; ".join(said)
+
+    def _check_server(self, server: Server) -> str:
+        url = server.at("models")
         try:
-            [(status, content)] = self._in_flight.run(self._get, [url])
+            status, content = self._get_now(url)
         except (aiohttp.ClientError, TimeoutError) as error:
             reason = self._without_key(str(error)) or f"no reply within {CHECK_TIMEOUT_S:g} s"
-            raise BackendError(
-                f"can't reach {self._config.base_url}: {reason}; start the server or correct --base-url"
+            raise _UnreachableError(
+                f"can't reach {server.base_url}: {reason}; start the server or correct --base-url"
             ) from error
         if status in (401, 403):
             raise BackendError(
                 f"{url} answered {status}: set the key in an environment variable and name it with --api-key-env"
             )
         if status != 200:
-            return f"{self._config.base_url} answers, but lists no models (HTTP {status})"
+            return f"{server.base_url} answers, but lists no models (HTTP {status})"
         served = _served_models(content)
         if served and self._config.model not in served:
             raise BackendError(
-                f"{self._config.base_url} does not serve {self._config.model!r}; it serves {', '.join(served[:10])}"
+                f"{server.base_url} does not serve {self._config.model!r}; it serves {', '.join([*served][:10])}"
             )
-        return f"{self._config.base_url} serves {self._config.model}"
+        return f"{server.base_url} serves {self._config.model}"
+
+    def _scoring_for(self, request: ChoiceRequest) -> GenerativeScoring | None:
+        """vLLM's scoring of token ids, where a server has it and a tokenizer is here; looked for once."""
+        if self._config.scoring == "chat" or request.choices != CHOICES:
+            return None
+        with self._lock:
+            for server in () if self._looked_for_scoring else self._servers:
+                try:
+                    self._scoring = self._find_scoring(server, request.align)
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    log.warning("%s can't be asked what it offers: %s", server.base_url, self._without_key(str(error)))
+                else:
+                    self._looked_for_scoring = True
+                    break
+            return self._scoring
+
+    def _find_scoring(self, server: Server, align: int) -> GenerativeScoring | None:
+        status, metrics = self._get_now(server.at(METRICS_PATH))
+        settings = cache_settings(metrics.decode(errors="replace")) if status == 200 else None
+        if settings and (lost := lost_by_blocks(*settings, align)):
+            log.warning("%s: %s", server.base_url, lost)
+        status, content = self._get_now(server.at("models"))
+        served = _served_models(content).get(self._config.model, {}) if status == 200 else {}
+        root = str(served.get("root", ""))
+        name = self._config.tokenizer or (root if Path(root, "tokenizer_config.json").is_file() else None)
+        if name is None:
+            return None
+        [has_it] = self._in_flight.run(self._has_scoring, [server])
+        if not has_it:
+            return None
+        try:
+            tokens = load_chat_tokens(name)
+        except MissingExtraError as error:
+            log.warning("verdicts are asked for as text, not in token ids: %s", error)
+            return None
+        context = served.get("max_model_len")
+        return GenerativeScoring(tokens, self._config.model, context if isinstance(context, int) else 1 << 30)
 
     def close(self) -> None:
         self._in_flight.close(self._session.close if self._session else None)
@@ -101,15 +183,36 @@ class OpenAICompatibleBackend:
         except FailedExchangeError as error:
             return Answer(request, self._failure(request, error))
 
-    async def _choose_one(self, ask: _Ask) -> ChoiceAnswer:
-        request, question = ask
-        body = self._body(request.messages_with(question))
-        body |= {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
+    async def _choose(self, ask: _Ask) -> list[ChoiceAnswer]:
+        if ask.question is None:
+            assert ask.scoring is not None
+            return await self._choose_all(ask, ask.scoring)
+        return [ChoiceAnswer(ask.request, ask.question, await self._choose_one(ask, ask.question))]
+
+    async def _choose_all(self, ask: _Ask, scoring: GenerativeScoring) -> list[ChoiceAnswer]:
         try:
-            reply = await self._post(body)
-            return ChoiceAnswer(request, question, read_choices(reply, request.choices))
+            body, trimmed = scoring.body(ask.request)
+            reply = await self._post(body, PATH, ask.route)
+            return scoring.read(reply, ask.request, trimmed)
         except FailedExchangeError as error:
-            return ChoiceAnswer(request, question, self._failure(request, error))
+            failure = self._failure(ask.request, error)
+            return [ChoiceAnswer(ask.request, question, failure) for question in ask.request.questions]
+
+    async def _choose_one(self, ask: _Ask, question: Question) -> ChoiceProbabilities | Failure:
+        """With less of the conversation, as long as the server says that the prompt is too long for it."""
+        shown, trimmed = ask.request, False
+        while True:
+            body = self._body(shown.messages_with(question))
+            body |= {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
+            try:
+                result = read_choices(await self._post(body, route=ask.route), ask.request.choices)
+                return result.model_copy(update={"trimmed": trimmed})
+            except FailedExchangeError as error:
+                is_too_long = error.status in (400, 413, 422) and TOO_LONG.search(str(error))
+                shorter = shown.shortened(shown.n_chars * 2 // 3) if is_too_long else None
+                if shorter is None or shorter.n_chars >= shown.n_chars:
+                    return self._failure(ask.request, error)
+                shown, trimmed = shorter, True
 
     def _failure(self, request: GenerateRequest | ChoiceRequest, error: FailedExchangeError) -> Failure:
         return Failure(
@@ -142,18 +245,25 @@ class OpenAICompatibleBackend:
             without = {name: value for name, value in body.items() if name != "response_format"}
             reply = await self._post(without)
             if not self._schema_refused:
-                log.warning("%s refuses JSON schemas (%s); going on without them", self._config.base_url, error)
+                log.warning("%s refuses JSON schemas (%s); going on without them", self._config.base_url[0], error)
             self._schema_refused = True
             return reply
 
-    async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
-        return await post_json(
-            self._open_session(),
-            self._url,
-            {**body, **self._config.extra_body},
-            self._config.max_retries,
-            self._config.retry_wait_s,
-        )
+    async def _post(
+        self, body: dict[str, Any], path: str = "chat/completions", route: Route | None = None
+    ) -> dict[str, Any]:
+        body = {**body, **self._config.extra_body}
+        return await post_json(self._open_session(), self._servers, route or Route(), path, body, self._patience)
+
+    async def _has_scoring(self, server: Server) -> bool:
+        body = {"model": self._config.model, **probe()}
+        timeout = aiohttp.ClientTimeout(total=CHECK_TIMEOUT_S)
+        async with self._open_session().post(server.at(PATH), json=body, timeout=timeout) as response:
+            return response.status == 200
+
+    def _get_now(self, url: str) -> tuple[int, bytes]:
+        [answer] = self._in_flight.run(self._get, [url])
+        return answer
 
     async def _get(self, url: str) -> tuple[int, bytes]:
         timeout = aiohttp.ClientTimeout(total=CHECK_TIMEOUT_S)
@@ -167,11 +277,25 @@ class OpenAICompatibleBackend:
         return self._session
 
 
-def _served_models(content: bytes) -> list[str]:
+class _UnreachableError(BackendError):
+    pass
+
+
+def _asks(requests: Iterable[ChoiceRequest], scoring: GenerativeScoring | None) -> Iterator[_Ask]:
+    for request in requests:
+        route = Route()
+        if scoring is not None and request.choices == CHOICES:
+            yield _Ask(request, None, route, scoring)
+        else:
+            yield from (_Ask(request, question, route) for question in request.questions)
+
+
+def _served_models(content: bytes) -> dict[str, dict[str, Any]]:
+    """Name -> what the server tells of the model."""
     try:
-        return [str(model["id"]) for model in json.loads(content)["data"]]
+        return {str(model["id"]): model for model in json.loads(content)["data"]}
     except (ValueError, KeyError, TypeError):
-        return []
+        return {}
 
 
 def _sampling_fields(request: GenerateRequest) -> dict[str, Any]:

@@ -1,21 +1,27 @@
 """One HTTP exchange with retries: the only place where transient faults of a server are tried again.
 
 Tried again: 408, 409, 429, 5xx, timeouts, broken connections and bodies that are no JSON; with exponential waits,
-or as long as the server's Retry-After says. Everything else fails at once.
+or as long as the server's Retry-After says. A server that is away (it is being restarted, perhaps) is waited for, or
+another one is asked at once. Everything else fails at once.
 """
 
 import json
+import logging
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import tenacity
 
+from autorule.backends.servers import Route, Servers
 from autorule.records import FailureKind, Usage
 
+log = logging.getLogger(__name__)
 RETRIED_STATUS = frozenset({408, 409, 429})
+AWAY_STATUS = frozenset({502, 503, 504})
 MAX_WAIT_S = 60.0
+MAX_WAIT_FOR_SERVER_S = 5.0
 MAX_RETRY_AFTER_S = 600.0
 SHOWN_BODY_CHARS = 300
 NO_USAGE = Usage()
@@ -30,6 +36,7 @@ class FailedExchangeError(Exception):
         message: str,
         *,
         transient: bool,
+        away: bool = False,
         status: int | None = None,
         retry_after_s: float | None = None,
         usage: Usage = NO_USAGE,
@@ -37,10 +44,20 @@ class FailedExchangeError(Exception):
         super().__init__(message)
         self.kind: FailureKind = kind
         self.transient = transient
+        self.away = away
+        """The server is not there, as far as one can tell."""
         self.status = status
         self.retry_after_s = retry_after_s
         self.usage = usage
         self.attempts = 1
+
+
+class Patience(NamedTuple):
+    """How often and how long a request is tried again."""
+
+    max_retries: int
+    first_wait_s: float
+    server_wait_s: float
 
 
 def new_session(timeout_s: float, headers: dict[str, str]) -> aiohttp.ClientSession:
@@ -57,28 +74,63 @@ def new_session(timeout_s: float, headers: dict[str, str]) -> aiohttp.ClientSess
 
 
 async def post_json(
-    session: aiohttp.ClientSession, url: str, body: dict[str, Any], max_retries: int, first_wait_s: float
+    session: aiohttp.ClientSession, servers: Servers, route: Route, path: str, body: dict[str, Any], patience: Patience
 ) -> dict[str, Any]:
-    """The JSON object the server replied. Raises FailedExchangeError after the last retry."""
-    backoff = tenacity.wait_exponential(multiplier=first_wait_s, max=MAX_WAIT_S) + tenacity.wait_random(0, first_wait_s)
+    """The JSON object that one of the servers replied. Raises FailedExchangeError after the last retry."""
+    backoff = tenacity.wait_exponential(multiplier=patience.first_wait_s, max=MAX_WAIT_S) + tenacity.wait_random(
+        0, patience.first_wait_s
+    )
+    n_faults = 0
 
     def wait(state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, FailedExchangeError) and error.retry_after_s is not None:
+        error = _error_of(state)
+        if error.away and servers.any_is_there():
+            return 0.0
+        if error.retry_after_s is not None:
             return min(error.retry_after_s, MAX_RETRY_AFTER_S)
-        return backoff(state)
+        return min(backoff(state), MAX_WAIT_FOR_SERVER_S) if error.away else backoff(state)
+
+    def stop(state: tenacity.RetryCallState) -> bool:
+        nonlocal n_faults
+        if _error_of(state).away and patience.server_wait_s:
+            return (state.seconds_since_start or 0.0) > patience.server_wait_s
+        n_faults += 1
+        return n_faults > patience.max_retries
 
     retrying = tenacity.AsyncRetrying(
-        stop=tenacity.stop_after_attempt(max_retries + 1),
+        stop=stop,
         wait=wait,
         retry=tenacity.retry_if_exception(lambda e: isinstance(e, FailedExchangeError) and e.transient),
         reraise=True,
     )
     try:
-        return await retrying(_post_once, session, url, body)
+        return await retrying(_post_to_one, session, servers, route, path, body)
     except FailedExchangeError as error:
         error.attempts = retrying.statistics.get("attempt_number", 1)
         raise
+
+
+def _error_of(state: tenacity.RetryCallState) -> FailedExchangeError:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, FailedExchangeError)  # nothing else is tried again
+    return error
+
+
+async def _post_to_one(
+    session: aiohttp.ClientSession, servers: Servers, route: Route, path: str, body: dict[str, Any]
+) -> dict[str, Any]:
+    server = servers.choose(route)
+    server.outstanding += 1
+    try:
+        reply = await _post_once(session, server.at(path), body)
+    except FailedExchangeError as error:
+        if error.away and servers.went_away(server) and len(servers) > 1:
+            log.warning("%s is away (%s); the other servers go on", server.base_url, error)
+        raise
+    finally:
+        server.outstanding -= 1
+    servers.came_back(server)
+    return reply
 
 
 async def _post_once(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -90,13 +142,15 @@ async def _post_once(session: aiohttp.ClientSession, url: str, body: dict[str, A
         raise FailedExchangeError("timeout", message, transient=True) from error
     except aiohttp.ClientError as error:
         message = f"{type(error).__name__}: {error}"
-        raise FailedExchangeError("provider", message, transient=True) from error
+        away = isinstance(error, aiohttp.ClientConnectionError)
+        raise FailedExchangeError("provider", message, transient=True, away=away) from error
     if response.status != 200:
         transient = response.status in RETRIED_STATUS or response.status >= 500
         raise FailedExchangeError(
             "provider",
             f"HTTP {response.status}: {_shown(content)}",
             transient=transient,
+            away=response.status in AWAY_STATUS,
             status=response.status,
             retry_after_s=_retry_after_s(response.headers.get("retry-after")),
         )

@@ -1,16 +1,13 @@
 """A transformers model in this process, on the CPU or one GPU.
 
 Generation runs in left-padded batches of fixed composition; sampling draws from a generator per row, so that an
-answer depends on its request and seed, not on chance. P(choice) reads the conversation once and shares its key-value
-cache among all questions.
+answer depends on its request and seed, not on chance. For P(choice) the conversation is read once
+(prefix_scoring.py).
 """
 
-import copy
-import hashlib
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from autorule.backends.base import (
@@ -21,18 +18,21 @@ from autorule.backends.base import (
     GenerateRequest,
     output_from_text,
 )
-from autorule.backends.chat_tokens import ChatTokens, SharedPrompt
-from autorule.backends.embedded import embedded_version, embedded_weights
+from autorule.backends.chat_tokens import ChatTokens, FittedPrompt
+from autorule.backends.embedded import embedded_weights
+from autorule.backends.model_identity import model_identity
+from autorule.backends.prefix_scoring import PrefixScorer
 from autorule.backends.row_sampling import row_sampler
 from autorule.config import EMBEDDED, ModelConfig
 from autorule.errors import BackendError, MissingExtraError
-from autorule.records import Failure, FinishReason, ModelOutput, Usage, content_id
+from autorule.records import Failure, FinishReason, ModelOutput, Usage
 
 
 class _Loaded(NamedTuple):
     model: Any
     tokenizer: Any
     tokens: ChatTokens
+    scorer: PrefixScorer
     context: int
     """Tokens that prompt and answer may have together."""
     eos_ids: list[int]
@@ -52,7 +52,7 @@ class TransformersLocalBackend:
         self._device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
         on_cpu = self._device == "cpu"
         self._dtype = config.dtype if config.dtype != "auto" else ("float32" if on_cpu else "bfloat16")
-        self.identity = f"transformers_local:{_model_identity(config)}:{self._dtype}"
+        self.identity = f"transformers_local:{model_identity(config)}:{self._dtype}"
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
         self._choice_ids: dict[tuple[str, ...], dict[str, list[int]]] = {}
@@ -77,14 +77,13 @@ class TransformersLocalBackend:
     def score_choices(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
         loaded = self._load()
         for request in requests:
-            prompt = loaded.tokens.encode_choices(request)
-            longest = len(prompt.prefix) + max(map(len, prompt.suffixes))
+            fitted = loaded.tokens.encode_fitting(request, loaded.context)
             results: list[ChoiceProbabilities | Failure]
-            if longest > loaded.context:
-                results = [_too_long(request, longest, 1, loaded.context)] * len(request.questions)
+            if isinstance(fitted, Failure):
+                results = [fitted] * len(request.questions)
             else:
                 with self._lock:
-                    results = self._score_shared(loaded, prompt, request.choices)
+                    results = self._score_shared(loaded, fitted, request.choices)
             for question, result in zip(request.questions, results, strict=True):
                 yield ChoiceAnswer(request, question, result)
 
@@ -148,84 +147,28 @@ class TransformersLocalBackend:
         return output_from_text(text, finish_reason, usage, self.identity)
 
     def _score_shared(
-        self, loaded: _Loaded, prompt: SharedPrompt, choices: tuple[str, ...]
+        self, loaded: _Loaded, fitted: FittedPrompt, choices: tuple[str, ...]
     ) -> list[ChoiceProbabilities | Failure]:
-        """P(choice) of each suffix. The prefix is read once; suffixes run in batches behind copies of its cache."""
-        torch = self._torch
+        """P(choice) of each suffix; the prefix is read once."""
         if choices not in self._choice_ids:
             self._choice_ids[choices] = loaded.tokens.choice_ids(choices)
-        ids = self._choice_ids[choices]
+        prompt = fitted.prompt
+        sums = loaded.scorer.last_probabilities(prompt, list(self._choice_ids[choices].values()))
         results: list[ChoiceProbabilities | Failure] = []
-        with torch.inference_mode():
-            prefix_ids = torch.tensor([prompt.prefix], device=self._device)
-            prefix_cache = loaded.model(input_ids=prefix_ids, use_cache=True, logits_to_keep=1).past_key_values
-            for start in range(0, len(prompt.suffixes), self.batch_size):
-                suffixes = prompt.suffixes[start : start + self.batch_size]
-                logits = self._last_logits(loaded, prefix_cache, len(prompt.prefix), suffixes)
-                probabilities = torch.softmax(logits.float(), dim=-1)
-                for suffix, row in zip(suffixes, probabilities, strict=True):
-                    sums = {choice: float(row[token_ids].sum()) for choice, token_ids in ids.items()}
-                    # The prefix was read once: its tokens count for the first question only.
-                    n_prompt = len(suffix) + (0 if results else len(prompt.prefix))
-                    results.append(ChoiceProbabilities(probabilities=sums, usage=Usage(prompt_tokens=n_prompt)))
+        for suffix, values in zip(prompt.suffixes, sums, strict=True):
+            # The prefix was read once: its tokens count for the first question only.
+            usage = Usage(prompt_tokens=len(suffix) + (0 if results else len(prompt.prefix)))
+            probabilities = dict(zip(choices, values, strict=True))
+            results.append(ChoiceProbabilities(probabilities=probabilities, trimmed=fitted.trimmed, usage=usage))
         return results
 
-    def _last_logits(self, loaded: _Loaded, prefix_cache: Any, n_prefix: int, suffixes: list[list[int]]) -> Any:
-        """Logits (suffixes × vocabulary) after the last token of each suffix.
 
-        Suffixes are padded on the left, between prefix and suffix, so that every row ends at the last position;
-        masked padding and explicit positions make that the same as no padding.
-        """
-        torch = self._torch
-        width = max(map(len, suffixes))
-        pads = [width - len(suffix) for suffix in suffixes]
-        input_ids = torch.tensor([[0] * n + s for n, s in zip(pads, suffixes, strict=True)], device=self._device)
-        mask = torch.tensor([[1] * n_prefix + [0] * n + [1] * (width - n) for n in pads], device=self._device)
-        positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, n_prefix:]
-        cache = copy.deepcopy(prefix_cache)
-        cache.batch_repeat_interleave(len(suffixes))
-        output = loaded.model(
-            input_ids=input_ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return output.logits[:, -1]
-
-
-def _too_long(request: GenerateRequest | ChoiceRequest, n_prompt: int, n_answer: int, context: int) -> Failure:
+def _too_long(request: GenerateRequest, n_prompt: int, n_answer: int, context: int) -> Failure:
     message = (
         f"the prompt has {n_prompt} tokens and the answer up to {n_answer}, but the model takes {context}; lower "
         "the max_..._chars or max_tokens settings"
     )
     return Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
-
-
-def _model_identity(config: ModelConfig) -> str:
-    """Name, and what tells one state of the weights from another; no path of this machine."""
-    if config.model == EMBEDDED:
-        return f"{EMBEDDED}@{embedded_version()}"
-    folder = Path(config.model)
-    if not folder.is_dir():
-        return config.model + (f"@{config.revision}" if config.revision else "")
-    state = [[file.name, file.stat().st_size, _sample_of(file)] for file in sorted(folder.iterdir()) if file.is_file()]
-    return f"{folder.name}@{content_id(state)}"
-
-
-def _sample_of(file: Path) -> str:
-    """A hash of the file: of all of it when it is small, else of 256 pieces all over it (training moves them all)."""
-    size, piece, n_pieces = file.stat().st_size, 16_384, 256
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        if size <= piece * n_pieces:
-            digest.update(stream.read())
-        else:
-            for index in range(n_pieces):
-                stream.seek((size - piece) * index // (n_pieces - 1))
-                digest.update(stream.read(piece))
-    return digest.hexdigest()
 
 
 def _load_model(config: ModelConfig, device: str, dtype: Any) -> _Loaded:
@@ -248,4 +191,5 @@ def _load_model(config: ModelConfig, device: str, dtype: Any) -> _Loaded:
     eos = model.generation_config.eos_token_id
     eos_ids = {tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}
     context = int(getattr(model.config, "max_position_embeddings", 1 << 30))
-    return _Loaded(model, tokenizer, ChatTokens(tokenizer), context, sorted(eos_ids))
+    scorer = PrefixScorer(model, device, config.kv_budget_gb)
+    return _Loaded(model, tokenizer, ChatTokens(tokenizer), scorer, context, sorted(eos_ids))
