@@ -53,7 +53,7 @@ class Prompt(Record):
         """Raises PromptError unless the prompt can be rendered with exactly these placeholders."""
         self.render(dict.fromkeys(values, ""), dict.fromkeys(optional, ""))
         if question:
-            self.render_question(dict.fromkeys(question, ""))
+            self.render_question(dict.fromkeys(question, ""), dict.fromkeys(optional, ""))
 
     def render(self, values: Mapping[str, str], optional: Mapping[str, str] | None = None) -> Messages:
         """The messages of the prompt, the question left out.
@@ -65,12 +65,12 @@ class Prompt(Record):
         texts = _substitute(self.name, [text for _, text in sections], values, optional or {})
         return tuple(Message(role=role, content=text) for (role, _), text in zip(sections, texts, strict=True))
 
-    def render_question(self, values: Mapping[str, str]) -> str:
+    def render_question(self, values: Mapping[str, str], optional: Mapping[str, str] | None = None) -> str:
         """The @question section for one rule. Raises PromptError as `render` does."""
         questions = [text for role, text in self.sections if role == "question"]
         if not questions:
             raise PromptError(f"prompt {self.name!r}: no @question section")
-        return _substitute(self.name, questions, values, {})[0]
+        return _substitute(self.name, questions, values, optional or {})[0]
 
     @property
     def begun_answer(self) -> str:

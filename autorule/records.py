@@ -14,6 +14,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 Stage = Literal["interpretation", "chain_check", "mining", "synthesis", "verification"]
 Order = Literal["chosen_first", "rejected_first"]
 FailureKind = Literal["provider", "timeout", "truncated", "refused", "parse", "budget"]
+VerdictLabel = Literal["yes", "no", "not_applicable"]
 FinishReason = Literal["stop", "length", "content_filter", "unknown"]
 
 
@@ -181,6 +182,8 @@ class Rule(Record):
     candidate_ids: tuple[str, ...] = ()
     pair_ids: tuple[str, ...] = ()
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    """P(yes) from which the rule counts as satisfied, from a calibration; that of the rule set when None."""
     aspect: str | None = None
     contradicts: tuple[str, ...] = ()
     """Ids of rules of the same set that no response can satisfy together with this one."""
@@ -207,7 +210,7 @@ class Verdict(Record):
 
     completion_id: str
     rule_id: str
-    verdict: Literal["yes", "no", "not_applicable"] | None
+    verdict: VerdictLabel | None
     """None means unscored: there is no verdict, and `failure` says why."""
     p_yes: float | None = None
     """p(Yes) / (p(Yes) + p(No))."""

@@ -18,7 +18,7 @@ from autorule.errors import InputError, PromptError, RuleSetError
 from autorule.prompting import load_prompt
 from autorule.records import Rule
 from autorule.rule_editing import rule_text, shortened
-from autorule.rule_sets import Edit, RuleSet, VerificationSpec
+from autorule.rule_sets import Edit, RuleSet, VerificationSpec, check_verification_prompt
 from autorule.rule_text import new_rule_id, normalise_rule
 from autorule.stage_config import Config, RewardConfig, VerificationConfig
 
@@ -81,9 +81,9 @@ def import_rules(path: Path, by: str, config: ImportConfig) -> RuleSet:
     not show a conversation and a rule.
     """
     rules = list(_rules(path, read_rule_rows(path)))
-    prompt = load_prompt(config.verification.prompt)
+    prompt = load_prompt(config.verification.prompt_name)
     try:
-        prompt.check(("conversation",), question=("rule",))
+        check_verification_prompt(prompt, config.verification.mode)
     except PromptError as error:
         raise PromptError(f"{error}; a verification prompt shows {{conversation}}, and asks about {{rule}}") from error
     return RuleSet(

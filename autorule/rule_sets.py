@@ -9,12 +9,19 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from autorule.errors import PromptError, RuleSetError
 from autorule.prompting import Prompt
 from autorule.records import Messages, Record, Rule, content_id
-from autorule.stage_config import RewardConfig, Sampling, VerificationConfig
+from autorule.stage_config import (
+    CompletionView,
+    RewardConfig,
+    Sampling,
+    VerificationConfig,
+    VerificationMode,
+    VerificationSampling,
+)
 
 SCHEMA_VERSION = 1
 
@@ -29,10 +36,16 @@ class VerificationSpec(Record):
     mass_floor: float
     na_policy: Literal["excluded", "satisfied", "unsatisfied"]
     max_conversation_chars: int
+    mode: VerificationMode = "direct"
+    completion_view: CompletionView = "final"
+    prefix_block: int = Field(default=32, ge=1)
+    asks: int = 2
+    sampling: VerificationSampling = VerificationSampling()
 
     @classmethod
     def from_config(cls, config: VerificationConfig, prompt: Prompt) -> Self:
-        return cls(prompt=prompt, prompt_sha256=prompt.sha256, **config.model_dump(exclude={"prompt"}))
+        settings = {name: getattr(config, name) for name in type(config).model_fields if name != "prompt"}
+        return cls(prompt=prompt, prompt_sha256=prompt.sha256, **settings)
 
     @model_validator(mode="after")
     def _prompt_is_the_one_named(self) -> Self:
@@ -99,6 +112,14 @@ class RuleSet(Record):
         return self
 
 
+def check_verification_prompt(prompt: Prompt, mode: VerificationMode) -> None:
+    """Raises PromptError unless the prompt shows what the mode asks about."""
+    if mode == "joint":
+        prompt.check(("conversation", "rules"), ("choices",))
+    else:
+        prompt.check(("conversation",), ("choices",), question=("rule",))
+
+
 def prompt_hash(prompt: Messages) -> str:
     """Hash of a prompt in lower case with single spaces, by which a prompt is known again in other data."""
     return content_id("prompt", [[message.role, " ".join(message.content.casefold().split())] for message in prompt])
@@ -134,7 +155,7 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
         )
     try:
         rule_set = RuleSet.model_validate_json(text)
-        rule_set.verification.prompt.check(("conversation",), question=("rule",))
+        check_verification_prompt(rule_set.verification.prompt, rule_set.verification.mode)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"

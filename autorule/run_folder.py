@@ -31,8 +31,8 @@ CHECKS = "01_chain_checks.jsonl"
 CANDIDATES = "02_candidate_rules.jsonl"
 RULE_SET = "03_rule_set.json"
 DROPPED = "03_dropped_candidates.jsonl"
-VERDICTS = "04_verdicts.jsonl"
-REWARDS = "05_rewards.jsonl"
+VERDICTS = "04_verdicts.parquet"
+REWARDS = "05_rewards.parquet"
 FAILURES = "failures.jsonl"
 REJECTED = "rejected_rows.jsonl"
 REJECTED_HELD_OUT = "rejected_held_out_rows.jsonl"
@@ -69,7 +69,7 @@ def read_records(path: Path, kind: type[RecordType]) -> Iterator[RecordType]:
 
 def part_path(folder: Path, name: str, shard: int) -> Path:
     """Where shard number `shard` keeps its part of the stage file `name`."""
-    return folder / PARTS / f"{Path(name).stem}-{shard:05d}.jsonl"
+    return folder / PARTS / f"{Path(name).stem}-{shard:05d}{Path(name).suffix}"
 
 
 def _lock_folder(folder: Path) -> IO[str]:
@@ -211,8 +211,12 @@ class Run:
     def write(self, name: str, records: Iterable[BaseModel]) -> int:
         """Writes a file of the run and notes how many records it holds."""
         n = write_records(self.folder / name, records)
-        self.update(files={**self.manifest.files, name: n})
+        self.note_file(name, n)
         return n
+
+    def note_file(self, name: str, n_records: int) -> None:
+        """Notes a file of the run that was written elsewhere."""
+        self.update(files={**self.manifest.files, name: n_records})
 
     def join_parts(self, name: str, n_shards: int) -> int:
         """Makes the stage file out of the parts that are there, which the next stage reads; the number of records."""
@@ -226,7 +230,7 @@ class Run:
                     file.write(line)
                     n += 1
         temporary.replace(target)
-        self.update(files={**self.manifest.files, name: n})
+        self.note_file(name, n)
         return n
 
     def add_failures(self, failures: Iterable[Failure]) -> int:

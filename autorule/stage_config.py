@@ -5,6 +5,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+CompletionView = Literal["final", "full"]
+VerificationMode = Literal["direct", "reasoned", "joint"]
+VERIFICATION_PROMPTS = {
+    "direct": "verification",
+    "reasoned": "verification_reasoned",
+    "joint": "verification_joint",
+}
+
 
 class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -44,6 +52,12 @@ class InterpretationSampling(Sampling):
 
 class SynthesisSampling(Sampling):
     max_tokens: int = Field(8192, ge=1)
+
+
+class VerificationSampling(Sampling):
+    """Of written verdicts; a verdict from probabilities draws nothing."""
+
+    max_tokens: int = Field(2048, ge=1)
 
 
 class InterpretationConfig(Config):
@@ -124,12 +138,34 @@ class SynthesisConfig(Config):
 class VerificationConfig(Config):
     """How a verdict is reached. It is written into the rule set: who measures and who rewards must agree."""
 
-    prompt: str = "verification"
+    mode: VerificationMode = Field(
+        "direct",
+        description="direct: P(yes) of the first token; reasoned: a verdict after reasons; joint: all rules at once",
+    )
+    prompt: str | None = Field(
+        None, description="that of the mode when left out; verification_concise also asks for conciseness"
+    )
+    completion_view: CompletionView = Field(
+        "final", description="final: the answer after a <think> block is judged; full: the thinking too"
+    )
     threshold: float = Field(0.5, ge=0, le=1, description="P(yes) from which a rule counts as satisfied")
     mass_floor: float = Field(0.05, ge=0, le=1, description="below this probability of all choices: unscored")
     na_policy: Literal["excluded", "satisfied", "unsatisfied"] = "excluded"
     choices: tuple[str, ...] = ("Yes", "No")
     max_conversation_chars: int = Field(40_000, ge=200)
+    prefix_block: int = Field(
+        32,
+        ge=1,
+        le=256,
+        description="the conversation is filled up with blank lines to a multiple of so many tokens, where it is sent "
+        "as tokens: paged key-value caches share whole blocks only",
+    )
+    asks: int = Field(2, ge=1, le=5, description="how often a written verdict may be asked for before it fails")
+    sampling: VerificationSampling = VerificationSampling()
+
+    @property
+    def prompt_name(self) -> str:
+        return self.prompt or VERIFICATION_PROMPTS[self.mode]
 
     @field_validator("choices")
     @classmethod

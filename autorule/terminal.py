@@ -12,12 +12,15 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from autorule import progress
 from autorule.backends.answer_store import StoreStats
@@ -25,13 +28,22 @@ from autorule.backends.embedded import NOTE
 from autorule.controls import PAIR_SHARE, TIE_SHARE, told_by_ties
 from autorule.forecast import StageForecast, total_of
 from autorule.manifest import RunManifest
-from autorule.records import CallCounts, RewardRecord
+from autorule.records import CallCounts
 from autorule.rule_sets import load_rule_set
-from autorule.run_folder import CHECKS, FAILURES, REJECTED, REWARDS, RULE_SET, read_records
+from autorule.run_folder import CHECKS, FAILURES, REJECTED, REWARDS, RULE_SET
 from autorule.stability import Stability
+from autorule.verdict_tables import read_rewards
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class RateColumn(ProgressColumn):
+    """Items a second, over the last while."""
+
+    def render(self, task: Task) -> Text:
+        rate = task.finished_speed or task.speed
+        return Text("" if rate is None else f"{rate:,.1f}/s" if rate < 100 else f"{rate:,.0f}/s")
 
 
 class Check(NamedTuple):
@@ -48,6 +60,7 @@ def progress_bars() -> Iterator[None]:
         TextColumn("{task.description:>15}"),
         BarColumn(),
         MofNCompleteColumn(),
+        RateColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
@@ -143,7 +156,7 @@ def print_forecast(forecasts: Sequence[StageForecast]) -> None:
 
 
 def print_scoring(folder: Path, manifest: RunManifest) -> None:
-    rewards = [record.reward for record in read_records(folder / REWARDS, RewardRecord) if record.reward is not None]
+    rewards = [record.reward for record in read_rewards(folder / REWARDS) if record.reward is not None]
     funnel = manifest.funnel
     out.print(
         f"{funnel.completions} completions × {funnel.rules} rules: {funnel.verdicts} verdicts "
@@ -206,7 +219,7 @@ def _print_findings(folder: Path, manifest: RunManifest) -> None:
 
 
 def _print_held_out(folder: Path, manifest: RunManifest) -> None:
-    records = list(read_records(folder / REWARDS, RewardRecord))
+    records = list(read_rewards(folder / REWARDS))
     table = Table(title=f"{manifest.funnel.held_out_pairs} held-out pairs", title_justify="left")
     table.add_column("mean rule fraction")
     table.add_column("chosen", justify="right")

@@ -167,7 +167,7 @@ def _verification(config: ExtractConfig) -> StageForecast:
     assert config.held_out is not None
     n_rules = config.synthesis.max_rules or 50
     tally = Tally("verification", config.verifier or config.model, 1)
-    overhead = estimate_tokens(load_prompt(config.verification.prompt).text) + TOKENS_PER_RULE
+    overhead = estimate_tokens(load_prompt(config.verification.prompt_name).text) + TOKENS_PER_RULE
     for pair in read_pairs(config.held_out, held_out_fields(config)):
         if isinstance(pair, PreferencePair):
             for side in (pair.chosen, pair.rejected):

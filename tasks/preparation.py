@@ -12,8 +12,8 @@ from autorule.preferences.readers import check_file
 from autorule.preferences.reading import read_pairs
 from autorule.preferences.sampling import sample_pairs
 from autorule.prompting import load_prompt
-from autorule.records import Completion, PreferencePair, RejectedRow, RejectionReason, content_id
-from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash
+from autorule.records import Completion, Messages, PreferencePair, RejectedRow, RejectionReason, content_id
+from autorule.rule_sets import RuleSet, check_verification_prompt, dump_rule_set, load_rule_set, prompt_hash
 from autorule.run_folder import PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run, write_text
 from autorule.similarity import check_vectoriser
 from autorule.tasks.shards import read_parts, write_parts
@@ -45,7 +45,7 @@ def check_before_extraction(config: ExtractConfig) -> None:
     if config.synthesis.find_contradictions:
         load_prompt(config.synthesis.contradiction_prompt).check(("pairs",), ("fence",))
     check_vectoriser(config.synthesis.similarity)
-    load_prompt(config.verification.prompt).check(("conversation",), question=("rule",))
+    check_verification_prompt(load_prompt(config.verification.prompt_name), config.verification.mode)
     models = (config.model, config.extractor, config.merger, config.verifier if config.held_out else None)
     for model in {model.model_dump_json(): model for model in models if model}.values():
         _check_model(model)
@@ -166,7 +166,7 @@ def split_completions(run: Run, config: ScoreConfig) -> int:
             else:
                 yield row
 
-    n_completions, n_shards = write_parts(run, COMPLETIONS, usable(), config.shard_size)
+    n_completions, n_shards = write_parts(run, COMPLETIONS, usable(), config.shard_size, _prompt_of)
     run.write(REJECTED, rejected)
     run.count(
         completion_rows_read=n_completions + len(rejected),
@@ -212,6 +212,10 @@ class _Rows:
             else:
                 seen.add(key)
                 yield pair
+
+
+def _prompt_of(completion: Completion) -> Messages:
+    return completion.prompt
 
 
 def _common_reason(rejected: list[RejectedRow]) -> str:

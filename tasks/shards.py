@@ -22,6 +22,8 @@ from autorule.run_folder import FAILURES, RecordType, Run, part_path, read_recor
 from autorule.tasks.steps import in_flow_run
 
 PARALLEL_SHARDS = 4
+LARGEST_SHARD = 4
+"""Times the shard size, for the sake of a group of records that belong together."""
 """Shards at work at the same time in one process; requests in flight are the back end's own limit."""
 
 log = logging.getLogger(__name__)
@@ -36,16 +38,24 @@ class ShardReport(Record):
     calls: CallCounts = CallCounts()
 
 
-def write_parts(run: Run, name: str, records: Iterable[BaseModel], shard_size: int) -> tuple[int, int]:
-    """Cuts records into the parts of a stage file, as they come; (records, shards)."""
+def write_parts(
+    run: Run,
+    name: str,
+    records: Iterable[RecordType],
+    shard_size: int,
+    group: Callable[[RecordType], Any] = lambda record: record,
+) -> tuple[int, int]:
+    """Cuts records into the parts of a stage file, as they come; (records, shards). Records that follow each other with
+    the same `group` stay in one part."""
     n_records = n_shards = 0
-    shard: list[BaseModel] = []
+    shard: list[RecordType] = []
     for record in records:
-        shard.append(record)
-        n_records += 1
-        if len(shard) == shard_size:
+        full = len(shard) >= shard_size and group(record) != group(shard[-1])
+        if full or len(shard) >= LARGEST_SHARD * shard_size:
             write_records(part_path(run.folder, name, n_shards), shard)
             shard, n_shards = [], n_shards + 1
+        shard.append(record)
+        n_records += 1
     if shard:
         write_records(part_path(run.folder, name, n_shards), shard)
         n_shards += 1

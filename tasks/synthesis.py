@@ -237,7 +237,7 @@ def _write(run: Run, config: ExtractConfig, rules: list[Rule], left: list[Droppe
         )
     rule_set = RuleSet(
         rules=tuple(rules),
-        verification=VerificationSpec.from_config(config.verification, load_prompt(config.verification.prompt)),
+        verification=VerificationSpec.from_config(config.verification, load_prompt(config.verification.prompt_name)),
         reward=config.reward,
         provenance=(_provenance(run, config),),
     )

@@ -4,20 +4,20 @@ from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel
 
 from autorule import progress
 from autorule.backends import open_backend, open_cached
 from autorule.budget import budget_of
 from autorule.config import BudgetConfig, CacheConfig, ModelConfig, RunConfig
-from autorule.records import Completion, RewardRecord, Verdict
+from autorule.records import Completion, Failure, RewardRecord
 from autorule.rewards.rule_reward import rule_reward
 from autorule.rule_sets import RuleSet, load_rule_set
 from autorule.run_folder import REWARDS, RULE_SET, VERDICTS, Run, part_path, read_records
 from autorule.stage_config import Config
 from autorule.tasks.preparation import COMPLETIONS
 from autorule.tasks.shards import ShardReport, run_shards, write_shard
-from autorule.verification import build_request, read_verdict
+from autorule.verdict_tables import VerdictTable, join_tables, write_rewards
+from autorule.verifier import Verifier
 
 
 class VerifierConfig(Config):
@@ -31,17 +31,21 @@ class VerifierConfig(Config):
 def verify_completions(run: Run, rule_set: RuleSet, verifier: ModelConfig, config: RunConfig, n_shards: int) -> None:
     """Stage 4 of all shards, against the rule set in the run folder."""
     run.add_model("verification", open_backend(verifier).identity, rule_set.verification.prompt_sha256)
-    progress.announce("verification", run.manifest.funnel.completions * len(rule_set.rules))
+    n_completions = run.manifest.funnel.completions
+    progress.announce("verification", n_completions * len(rule_set.rules))
     settings = VerifierConfig(model=verifier, cache=config.cache, budget=config.budget)
     run_shards(verify_shard, run, "verification", n_shards, settings, COMPLETIONS, "completion_id")
-    n_verdicts = run.join_parts(VERDICTS, n_shards)
-    n_rewards = run.join_parts(REWARDS, n_shards)
+    counts = {}
+    for name, kind in ((VERDICTS, "verdicts"), (REWARDS, "rewards")):
+        parts = [part for shard in range(n_shards) if (part := part_path(run.folder, name, shard)).exists()]
+        counts[kind] = join_tables(parts, run.folder / name, kind)
+        run.note_file(name, counts[kind].rows)
     run.count(
-        verdicts=n_verdicts,
-        verdicts_unscored=sum(v.verdict is None for v in read_records(run.folder / VERDICTS, Verdict)),
-        rewards=n_rewards,
-        rewards_unscored=sum(r.reward is None for r in read_records(run.folder / REWARDS, RewardRecord)),
-        completions_failed=run.manifest.funnel.completions - n_rewards,
+        verdicts=counts["verdicts"].rows,
+        verdicts_unscored=counts["verdicts"].unscored,
+        rewards=counts["rewards"].rows,
+        rewards_unscored=counts["rewards"].unscored,
+        completions_failed=n_completions - counts["rewards"].rows,
     )
     run.stop_if_over_budget()
 
@@ -51,20 +55,22 @@ def verify_shard(folder: Path, shard: int, config: VerifierConfig) -> ShardRepor
     """Verdicts and rewards of one shard of completions, in the order of the completions and of the rules."""
     rule_set = load_rule_set(folder / RULE_SET)
     completions = list(read_records(part_path(folder, COMPLETIONS, shard), Completion))
-    distinct = {completion.completion_id: completion for completion in completions}
     backend = open_cached(config.model, config.cache, budget_of(folder, config.budget))
-    verdicts: dict[tuple[str, str], Verdict] = {}
-    requests = [build_request(completion, rule_set) for completion in distinct.values()]
-    for request, question, result in backend.score_choices(requests):
-        progress.advance("verification")
-        verdict = read_verdict(distinct[request.request_id], question.question_id, result, rule_set.verification)
-        verdicts[request.request_id, question.question_id] = verdict
-    rows: list[BaseModel] = []
-    rewards: list[BaseModel] = []
-    for completion in completions:
-        own = [verdicts[completion.completion_id, rule.rule_id] for rule in rule_set.rules]
-        rows += own
-        rewards.append(rule_reward(completion, own, rule_set))
-    failures = [verdict.failure for verdict in verdicts.values() if verdict.failure is not None]
-    n_done = sum(verdict.verdict is not None for verdict in verdicts.values())
-    return write_shard(folder, shard, n_done, {VERDICTS: rows, REWARDS: rewards}, failures, backend.counts)
+    rows_of: dict[str, list[int]] = {}
+    for index, completion in enumerate(completions):
+        rows_of.setdefault(completion.completion_id, []).append(index)
+    table = VerdictTable(completions, rule_set.rules)
+    rewards: list[RewardRecord | None] = [None] * len(completions)
+    failures: list[Failure] = []
+    n_done = 0
+    for completion_id, verdicts in Verifier(backend, rule_set).verdicts(completions):
+        rows = rows_of[completion_id]
+        progress.advance("verification", len(verdicts) * len(rows))
+        for index in rows:
+            table.put(index, verdicts)
+            rewards[index] = rule_reward(completions[index], verdicts, rule_set)
+        failures += [verdict.failure for verdict in verdicts if verdict.failure is not None]
+        n_done += sum(verdict.verdict is not None for verdict in verdicts)
+    table.write(part_path(folder, VERDICTS, shard))
+    write_rewards(part_path(folder, REWARDS, shard), [r for r in rewards if r is not None], completions)
+    return write_shard(folder, shard, n_done, {}, failures, backend.counts)

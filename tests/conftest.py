@@ -46,7 +46,7 @@ def make_rule_set(
         Rule(rule_id=content_id(text), text=text, support=1, weight=weights[i] if weights else 1.0)
         for i, text in enumerate(texts)
     ]
-    spec = VerificationSpec.from_config(verification, load_prompt(verification.prompt))
+    spec = VerificationSpec.from_config(verification, load_prompt(verification.prompt_name))
     return RuleSet(rules=tuple(rules), verification=spec, reward=reward or RewardConfig())
 
 

@@ -71,6 +71,13 @@ class Question(NamedTuple):
     question_id: str
     text: str
 
+    def asked_in(self, messages: Messages) -> Messages:
+        """The messages with the question at the end of the last user message, before a begun answer."""
+        index = len(messages) - (2 if messages[-1].role == "assistant" else 1)
+        asked = messages[index]
+        content = asked.content + QUESTION_SEPARATOR + self.text
+        return (*messages[:index], asked.model_copy(update={"content": content}), *messages[index + 1 :])
+
 
 @dataclass(frozen=True)
 class ChoiceRequest:
@@ -102,10 +109,7 @@ class ChoiceRequest:
 
     def messages_with(self, question: Question) -> Messages:
         """The whole conversation for one question."""
-        index = len(self.messages) - (2 if self.messages[-1].role == "assistant" else 1)
-        asked = self.messages[index]
-        content = asked.content + QUESTION_SEPARATOR + question.text
-        return (*self.messages[:index], asked.model_copy(update={"content": content}), *self.messages[index + 1 :])
+        return question.asked_in(self.messages)
 
 
 class ChoiceProbabilities(Record):

@@ -11,9 +11,10 @@ from autorule.errors import AutoruleError, ConfigError, InputError, RunFailedErr
 from autorule.flows.extract_rules import extract_rules
 from autorule.flows.score_completions import score_completions
 from autorule.manifest import RunManifest
-from autorule.records import CandidateRule, Failure, Interpretation, PreferencePair, RewardRecord, Verdict
+from autorule.records import CandidateRule, Failure, Interpretation, PreferencePair
 from autorule.rule_sets import load_rule_set, prompt_hash
 from autorule.run_folder import Run, read_records
+from autorule.verdict_tables import read_rewards, read_verdicts
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAIRS, HELD_OUT = EXAMPLES / "sample_pairs.jsonl", EXAMPLES / "held_out_pairs.jsonl"
@@ -49,8 +50,8 @@ def test_extraction_leaves_the_files_that_the_readme_lists_and_the_counts_add_up
     manifest, folder = extract(tmp_path, held_out=HELD_OUT)
     assert {path.name for path in folder.iterdir()} == {
         "manifest.json", "00_pairs.jsonl", "01_interpretations.jsonl", "02_candidate_rules.jsonl", "03_rule_set.json",
-        "03_dropped_candidates.jsonl", "04_verdicts.jsonl", "05_rewards.jsonl", "failures.jsonl", "rejected_rows.jsonl",
-        "rejected_held_out_rows.jsonl",
+        "03_dropped_candidates.jsonl", "04_verdicts.parquet", "05_rewards.parquet", "failures.jsonl",
+        "rejected_rows.jsonl", "rejected_held_out_rows.jsonl",
     }  # fmt: skip
     assert manifest.status == "completed"
     funnel = manifest.funnel
@@ -88,7 +89,7 @@ def test_a_second_run_calls_no_model_and_makes_the_same_bytes(tmp_path):
     manifest, second = extract(tmp_path, held_out=HELD_OUT)
     assert sum(counts.sent for counts in manifest.usage.values()) == 0
     assert first != second
-    for name in ("03_rule_set.json", "02_candidate_rules.jsonl", "04_verdicts.jsonl", "05_rewards.jsonl"):
+    for name in ("03_rule_set.json", "02_candidate_rules.jsonl", "04_verdicts.parquet", "05_rewards.parquet"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
@@ -116,7 +117,7 @@ def test_failures_are_counted_kept_and_alone_asked_again(tmp_path):
     assert by_stage["verification"] == funnel.verdicts_unscored
     assert {f.kind for f in failures} == {"provider", "parse", "timeout"}
     assert all(f.raw == "?" for f in failures if f.kind == "parse")
-    unscored = [r for r in read_records(folder / "05_rewards.jsonl", RewardRecord) if r.reward is None]
+    unscored = [r for r in read_rewards(folder / "05_rewards.parquet") if r.reward is None]
     assert len(unscored) == funnel.rewards_unscored > 0
     assert all(r.unscored_reason and r.fraction is None for r in unscored)
     again, _ = extract(tmp_path, script="flaky", held_out=HELD_OUT, reward={"min_scored": 0.9})
@@ -325,13 +326,13 @@ def test_completions_are_scored_against_a_rule_set(tmp_path):
     funnel = manifest.funnel
     assert funnel.imbalances() == []
     assert (funnel.completion_rows_read, funnel.completion_rows_rejected, funnel.completions) == (11, 1, 10)
-    rewards = list(read_records(folder / "05_rewards.jsonl", RewardRecord))
+    rewards = list(read_rewards(folder / "05_rewards.parquet"))
     assert [r.source_id for r in rewards] == [f"c{i}" for i in range(8)] + ["c0", None]
     assert rewards[8].fraction == rewards[0].fraction, "the same completion twice gets the same reward"
-    verdicts = list(read_records(folder / "04_verdicts.jsonl", Verdict))
+    verdicts = list(read_verdicts(folder / "04_verdicts.parquet"))
     rules = load_rule_set(folder / "03_rule_set.json").rules
-    assert [v.rule_id for v in verdicts[: len(rules)]] == [rule.rule_id for rule in rules]
-    assert rewards[0].n_satisfied == sum(v.verdict == "yes" for v in verdicts[: len(rules)])
+    assert [v["rule_id"] for v in verdicts[: len(rules)]] == [rule.rule_id for rule in rules]
+    assert rewards[0].n_satisfied == sum(v["verdict"] == "yes" for v in verdicts[: len(rules)])
 
 
 def test_both_flows_run_under_prefect_with_the_same_results(tmp_path):
@@ -344,7 +345,7 @@ def test_both_flows_run_under_prefect_with_the_same_results(tmp_path):
         manifest = extract_rules(config)
         folder = config.outputs / manifest.run_id
         assert (folder / "03_rule_set.json").read_bytes() == (plain / "03_rule_set.json").read_bytes()
-        assert (folder / "05_rewards.jsonl").read_bytes() == (plain / "05_rewards.jsonl").read_bytes()
+        assert (folder / "05_rewards.parquet").read_bytes() == (plain / "05_rewards.parquet").read_bytes()
         state = extract_rules(extraction(tmp_path / "dead", script="dead"), return_state=True)
         assert state.is_failed()
         assert "connection refused" in state.message

@@ -1,0 +1,82 @@
+"""The verifier: every rule of a set on completions, by the rule set's own mode, through any back end."""
+
+from collections.abc import Iterable, Iterator
+
+from autorule.asking import ask
+from autorule.backends.base import Backend, GenerateRequest
+from autorule.conversation import render_conversation
+from autorule.reasoned_verification import build_joint_request, build_reasoned_request, read_joint, read_reasoned
+from autorule.records import Completion, Failure, ModelOutput, Rule, Verdict, VerdictLabel
+from autorule.rule_sets import RuleSet
+from autorule.verification import build_request, failed_verdict, questions_of, read_verdict
+
+
+class Verifier:
+    def __init__(self, backend: Backend, rule_set: RuleSet) -> None:
+        self._backend = backend
+        self._spec = rule_set.verification
+        self._rules = rule_set.rules
+        self._index = {rule.rule_id: index for index, rule in enumerate(rule_set.rules)}
+        self._questions = questions_of(rule_set) if self._spec.mode != "joint" else ()
+
+    def verdicts(self, completions: Iterable[Completion]) -> Iterator[tuple[str, list[Verdict]]]:
+        """(completion id, its verdicts in the order of the rules) for each distinct completion, as they are finished.
+
+        What the verifier could not tell is an unscored verdict with its Failure; nothing is left out.
+        """
+        distinct = {completion.completion_id: completion for completion in completions}
+        answers = {"direct": self._direct, "reasoned": self._reasoned, "joint": self._joint}[self._spec.mode]
+        unfinished: dict[str, list[Verdict | None]] = {}
+        for index, verdict in answers(distinct):
+            own = unfinished.setdefault(verdict.completion_id, [None] * len(self._rules))
+            own[index] = verdict
+            if None not in own:
+                del unfinished[verdict.completion_id]
+                yield verdict.completion_id, [v for v in own if v is not None]
+
+    def _direct(self, completions: dict[str, Completion]) -> Iterator[tuple[int, Verdict]]:
+        requests = [build_request(completion, self._spec, self._questions) for completion in completions.values()]
+        trimmed = {completion_id: self._is_trimmed(completion) for completion_id, completion in completions.items()}
+        for request, question, result in self._backend.score_choices(requests):
+            index = self._index[question.question_id]
+            own_id = request.request_id
+            yield index, read_verdict(own_id, self._rules[index], result, self._spec, trimmed[own_id])
+
+    def _reasoned(self, completions: dict[str, Completion]) -> Iterator[tuple[int, Verdict]]:
+        requests = [
+            build_reasoned_request(completion, self._spec, question)
+            for completion in completions.values()
+            for question in self._questions
+        ]
+
+        def parse(_: GenerateRequest, output: ModelOutput) -> VerdictLabel:
+            return read_reasoned(output, self._spec.choices)
+
+        for request, result in ask(self._backend, requests, parse, self._spec.asks):
+            completion_id, _, rule_id = request.request_id.partition(":")
+            index = self._index[rule_id]
+            yield index, self._written(completions[completion_id], self._rules[index], result)
+
+    def _joint(self, completions: dict[str, Completion]) -> Iterator[tuple[int, Verdict]]:
+        requests = [build_joint_request(completion, self._spec, self._rules) for completion in completions.values()]
+
+        def parse(_: GenerateRequest, output: ModelOutput) -> dict[int, VerdictLabel]:
+            return read_joint(output, len(self._rules), self._spec.choices)
+
+        for request, result in ask(self._backend, requests, parse, self._spec.asks):
+            completion = completions[request.request_id]
+            for index, rule in enumerate(self._rules):
+                one = result if isinstance(result, Failure) else result.get(index)
+                if one is None:
+                    message = f"the answer holds no verdict on rule {index + 1}"
+                    one = Failure(stage="verification", kind="parse", message=message, item_id=request.request_id)
+                yield index, self._written(completion, rule, one)
+
+    def _written(self, completion: Completion, rule: Rule, result: VerdictLabel | Failure) -> Verdict:
+        trimmed = self._is_trimmed(completion)
+        if isinstance(result, Failure):
+            return failed_verdict(completion.completion_id, rule, result, trimmed)
+        return Verdict(completion_id=completion.completion_id, rule_id=rule.rule_id, verdict=result, trimmed=trimmed)
+
+    def _is_trimmed(self, completion: Completion) -> bool:
+        return render_conversation(completion, self._spec.max_conversation_chars, self._spec.completion_view).trimmed
