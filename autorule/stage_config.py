@@ -157,8 +157,8 @@ class VerificationConfig(Config):
         32,
         ge=1,
         le=256,
-        description="the conversation is filled up with blank lines to a multiple of so many tokens, where it is sent "
-        "as tokens: paged key-value caches share whole blocks only",
+        description="blank lines before the conversation fill it up to a multiple of so many tokens, where it is sent "
+        "as tokens: paged key-value caches share whole blocks only; 1: none",
     )
     asks: int = Field(2, ge=1, le=5, description="how often a written verdict may be asked for before it fails")
     sampling: VerificationSampling = VerificationSampling()

@@ -91,8 +91,8 @@ class ChoiceRequest:
     choices: tuple[str, ...] = ("Yes", "No")
     prompt_sha256: str = ""
     align: int = 1
-    """The shared part is filled up to a multiple of so many tokens, where it is sent as tokens: paged key-value caches
-    share whole blocks only."""
+    """The shared part is filled up to a multiple of so many tokens, with blank lines at the beginning of the message,
+    where it is sent as tokens: paged key-value caches share whole blocks only."""
     shorten: Callable[[int], Messages] | None = field(default=None, compare=False, repr=False)
     """The messages with at most about so many characters of conversation, for a model with too small a context. The
     instruction and the questions stay whole."""

@@ -58,10 +58,7 @@ class ChatTokens:
 
     def encode_messages(self, messages: Messages) -> list[int]:
         """The whole prompt, up to where the model's answer begins or goes on."""
-        ids: list[int] = []
-        for text, is_data in self._pieces(messages):
-            ids += self.encode_data(text) if is_data else self._encode_template(text)
-        return ids
+        return self._encode_pieces(self._pieces(messages))
 
     def encode_choices(self, request: ChoiceRequest) -> SharedPrompt:
         """The shared prefix of a choice request, filled up with blank lines as `request.align` says, and what follows
@@ -69,19 +66,13 @@ class ChatTokens:
         pieces = self._pieces(request.messages)
         asked = 2 if request.messages[-1].role == "assistant" else 1
         data_positions = [position for position, (_, is_data) in enumerate(pieces) if is_data]
-        split = data_positions[-asked] + 1
-        prefix = [
-            i
-            for text, is_data in pieces[:split]
-            for i in (self.encode_data(text) if is_data else self._encode_template(text))
-        ]
-        tail = [
-            i
-            for text, is_data in pieces[split:]
-            for i in (self.encode_data(text) if is_data else self._encode_template(text))
-        ]
-        if self._blank is not None:
-            prefix += [self._blank] * (-len(prefix) % request.align)
+        shown = data_positions[-asked]
+        before, prefix = self._encode_pieces(pieces[:shown]), self._encode_pieces(pieces[shown : shown + 1])
+        tail = self._encode_pieces(pieces[shown + 1 :])
+        # Blank lines where the message begins change P(yes) least: as little as going from float32 to bfloat16 does,
+        # on a 135M model, where right before the question they change it four times as much.
+        n_blank = -(len(before) + len(prefix)) % request.align if self._blank is not None else 0
+        prefix = [*before, *[self._blank or 0] * n_blank, *prefix]
         suffixes = [self._encode_question(QUESTION_SEPARATOR + question.text) + tail for question in request.questions]
         return SharedPrompt(prefix, suffixes)
 
@@ -148,6 +139,11 @@ class ChatTokens:
         if begun:
             pieces.append((begun.content, True))
         return pieces
+
+    def _encode_pieces(self, pieces: list[tuple[str, bool]]) -> list[int]:
+        return [
+            i for text, is_data in pieces for i in (self.encode_data(text) if is_data else self._encode_template(text))
+        ]
 
     def _encode_template(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False) if text else []

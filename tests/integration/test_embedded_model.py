@@ -6,13 +6,15 @@ import pytest
 
 from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
 from autorule.backends.chat_tokens import ChatTokens
+from autorule.backends.prefix_scoring import PrefixScorer
 from autorule.backends.transformers_local import TransformersLocalBackend
 from autorule.config import EMBEDDED, ExtractConfig, ModelConfig
 from autorule.config_layers import build_config, load_preset
 from autorule.flows.extract_rules import extract_rules
 from autorule.records import Failure, Message, ModelOutput
 from autorule.stage_config import Sampling
-from tests.conftest import messages
+from autorule.verification import build_request, questions_of
+from tests.conftest import make_completion, make_rule_set, messages
 from tests.integration.test_flows import HELD_OUT, PAIRS
 
 pytestmark = pytest.mark.slow
@@ -106,6 +108,78 @@ def test_p_yes_with_a_shared_prefix_is_that_of_the_whole_prompt(backend, tokens)
             row = backend._load().model(whole).logits[0, -1].softmax(-1)
         for choice in ("Yes", "No"):
             assert answers[question.question_id][choice] == pytest.approx(float(row[ids[choice]].sum()), abs=1e-5)
+
+
+def test_packed_questions_and_a_batch_of_them_agree_whatever_fits_at_once(backend, tokens):
+    loaded = backend._load()
+    groups = list(tokens.choice_ids(("Yes", "No")).values())
+    shared = ChoiceRequest("c", "verification", messages("Request: a fruit.\nResponse: Pear."), QUESTIONS)
+    prompt = tokens.encode_choices(shared)
+    runs = [
+        PrefixScorer(loaded.model, "cpu", budget, packed).last_probabilities(prompt, groups)
+        for packed, budget in ((True, None), (True, 1e-9), (True, 0.002), (False, None), (False, 0.01))
+    ]
+    for run in runs[1:]:
+        for one, other in zip(runs[0], run, strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_questions_are_halved_when_memory_runs_out(backend, tokens, monkeypatch, caplog):
+    import torch
+
+    loaded = backend._load()
+    scorer = PrefixScorer(loaded.model, "cpu")
+    run = scorer._packed_logits
+
+    def out_of_memory(cache, n_prefix, suffixes):
+        if len(suffixes) > 2:
+            raise torch.OutOfMemoryError
+        return run(cache, n_prefix, suffixes)
+
+    monkeypatch.setattr(scorer, "_packed_logits", out_of_memory)
+    shared = ChoiceRequest("c", "verification", messages("Request: a fruit.\nResponse: Pear."), QUESTIONS)
+    sums = scorer.last_probabilities(tokens.encode_choices(shared), [[1], [2]])
+    assert len(sums) == len(QUESTIONS)
+    assert scorer.most_questions <= 2
+    assert "memory ran out" in caplog.text
+
+
+def test_the_shared_part_is_filled_up_to_whole_blocks_with_blank_lines(tokens):
+    plain = ChoiceRequest("c", "verification", messages("A conversation."), QUESTIONS[:2])
+    filled = dataclasses.replace(plain, align=32)
+    one, other = tokens.encode_choices(plain), tokens.encode_choices(filled)
+    assert len(other.prefix) % 32 == 0
+    assert other.suffixes == one.suffixes
+    (blank,) = tokens.encode_data("\n")
+    surplus = len(other.prefix) - len(one.prefix)
+    assert [i for i in other.prefix if i != blank] == [i for i in one.prefix if i != blank]
+    assert other.prefix.count(blank) - one.prefix.count(blank) == surplus < 32
+
+
+def test_a_conversation_beyond_the_context_loses_its_middle_and_the_instruction_stays_whole(tokens):
+    rules = make_rule_set("The response should name a fruit.")
+    completion = make_completion("Name a fruit.", "pear and apple " * 2000)
+    request = build_request(completion, rules.verification, questions_of(rules))
+    fitted = tokens.encode_fitting(request, 1024)
+    whole = fitted.prompt.prefix + fitted.prompt.suffixes[0]
+    assert fitted.trimmed
+    assert len(whole) < 1024
+    short = make_completion("Name a fruit.", "pear")
+    kept = tokens.encode_choices(build_request(short, rules.verification, questions_of(rules)))
+    assert fitted.prompt.suffixes == kept.suffixes, "rule, question and the turn that follows"
+    blank = tokens.encode_data("\n")[0]
+    instruction = tokens.encode_data("Below is a conversation. After it you get one rule")
+    shown = [i for i in whole if i != blank]
+    assert any(shown[i : i + len(instruction)] == instruction for i in range(len(shown)))
+    # What AutoRule's released code does: the whole prompt, cut on the right at 1,024 tokens.
+    reference = tokens.encode_messages(request.messages_with(request.questions[0]))[:1024]
+    assert reference[-len(kept.suffixes[0]) :] != kept.suffixes[0], "rule and question are lost"
+
+
+def test_what_can_not_be_cut_to_fit_is_a_failure(tokens):
+    request = ChoiceRequest("c", "verification", messages("word " * 500), QUESTIONS[:1])
+    failure = tokens.encode_fitting(request, 100)
+    assert "the model takes 100" in failure.message
 
 
 def test_the_prefix_is_the_same_tokens_for_every_question(tokens):
