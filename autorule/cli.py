@@ -15,6 +15,7 @@ from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
 from autorule.rules_cli import rules_app
 from autorule.stage_config import Config
+from autorule.verifier_cli import verifier_app
 
 app = typer.Typer(
     help="Mine rules from preference data and turn them into rewards.",
@@ -25,6 +26,7 @@ app = typer.Typer(
 cache_app = typer.Typer(help="The cache of model answers.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
 app.add_typer(rules_app, name="rules")
+app.add_typer(verifier_app, name="verifier")
 
 _debug = False
 

@@ -33,10 +33,11 @@ def read_completions(path: Path, columns: dict[str, str]) -> Iterator[Completion
                 "columns with --columns prompt=NAME,completion=NAME"
             )
         checked = True
-        yield _read_completion(Row(row.number, ours))
+        yield read_completion_row(Row(row.number, ours))
 
 
-def _read_completion(row: Row) -> Completion | RejectedRow:
+def read_completion_row(row: Row) -> Completion | RejectedRow:
+    """The completion of a row with our column names."""
     values = row.values
     source_id = as_id(values.get("id"))
     try:

@@ -137,7 +137,8 @@ def render_messages(messages: Messages) -> str:
 
 # Chat-template markers of the common model families: <|im_start|>, <｜User｜>, <s>, [INST], <start_of_turn> ...
 _SPECIAL = re.compile(
-    r"<(?=[|｜]|/?s>|/?think>|(?:start|end)_of_\w+>|(?:bos|eos|pad|unk|sop|eop)>|/?tool_|extra_id_)"
+    r"<(?=[|｜]|/?s>|/?think>|(?:start|end)_of_\w+>|(?:bos|eos|pad|unk|sop|eop)>|/?tool_|extra_id_|unused\d"
+    r"|repo_?name>|file_sep>|filename>|gh_stars>|empty_output>|(?:issue|jupyter|commit|fim)_\w+>|</?SYS>)"
     r"|\[(?=\||/?(?:INST|SYS|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK|g?MASK)\])"
 )
 

@@ -5,6 +5,7 @@ joint answer is JSON. What can't be found is unscored.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from autorule.answer_text import json_values
@@ -49,7 +50,7 @@ def read_reasoned(output: ModelOutput, choices: tuple[str, ...]) -> VerdictLabel
     return label
 
 
-def build_joint_request(completion: Completion, spec: VerificationSpec, rules: tuple[Rule, ...]) -> GenerateRequest:
+def build_joint_request(completion: Completion, spec: VerificationSpec, rules: Sequence[Rule]) -> GenerateRequest:
     """All rules about one completion in one call, its answer constrained where the back end can."""
     conversation = render_conversation(completion, spec.max_conversation_chars, spec.completion_view).text
     listed = "\n".join(f"{number}. {rule.text}" for number, rule in enumerate(rules, start=1))

@@ -1,10 +1,10 @@
 """What the command line shows: bars, tables and errors."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
@@ -33,6 +33,9 @@ from autorule.rule_sets import load_rule_set
 from autorule.run_folder import CHECKS, FAILURES, REJECTED, REWARDS, RULE_SET
 from autorule.stability import Stability
 from autorule.verdict_tables import read_rewards
+
+if TYPE_CHECKING:
+    from autorule.verifier_check import CheckReport
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -175,6 +178,40 @@ def print_checks(checks: Iterable[Check]) -> bool:
         out.print(f"{marks[check.ok]:>6}  {check.name}: {escape(check.detail)}")
         all_ok = all_ok and check.ok is not False
     return all_ok
+
+
+def print_verifier_check(reports: "Sequence[CheckReport]") -> None:
+    table = Table(title=f"Verifier {escape(reports[0].engine)}", title_justify="left")
+    table.add_column("")
+    for report in reports:
+        table.add_column(report.mode, justify="right")
+    rows: list[tuple[str, Callable[[CheckReport], float | int | None]]] = [
+        ("labels", lambda r: r.quality.n),
+        ("satisfied by the labels", lambda r: r.quality.share_satisfied),
+        ("satisfied by the verdicts", lambda r: r.quality.share_yes),
+        ("unscored", lambda r: r.quality.n_unscored),
+        ("accuracy", lambda r: r.quality.accuracy),
+        ("balanced accuracy", lambda r: r.quality.balanced_accuracy),
+        ("AUC", lambda r: r.quality.auc),
+        ("calibration error (ECE)", lambda r: r.quality.ece),
+        ("suggested threshold", lambda r: r.quality.threshold),
+        ("balanced accuracy with it", lambda r: r.quality.balanced_accuracy_at_threshold),
+        *(
+            (f"flips: {name}", lambda r, name=name: r.flips.get(name))
+            for name in dict.fromkeys(name for report in reports for name in report.flips)
+        ),
+        ("verdicts per second", lambda r: r.verdicts_per_s),
+        ("tokens per verdict", lambda r: r.tokens_per_verdict),
+    ]
+    for name, value in rows:
+        table.add_row(name, *(_figure(value(report)) for report in reports))
+    out.print(table)
+
+
+def _figure(value: float | int | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 
 
 def print_cache(stats: StoreStats) -> None:

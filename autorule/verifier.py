@@ -1,9 +1,9 @@
 """The verifier: every rule of a set on completions, by the rule set's own mode, through any back end."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from autorule.asking import ask
-from autorule.backends.base import Backend, GenerateRequest
+from autorule.backends.base import Backend, GenerateRequest, Question
 from autorule.conversation import render_conversation
 from autorule.reasoned_verification import build_joint_request, build_reasoned_request, read_joint, read_reasoned
 from autorule.records import Completion, Failure, ModelOutput, Rule, Verdict, VerdictLabel
@@ -12,12 +12,16 @@ from autorule.verification import build_request, failed_verdict, questions_of, r
 
 
 class Verifier:
-    def __init__(self, backend: Backend, rule_set: RuleSet) -> None:
+    def __init__(
+        self, backend: Backend, rule_set: RuleSet, rules_of: Callable[[str], Sequence[Rule]] | None = None
+    ) -> None:
+        """`rules_of`: completion id -> those rules of the set that it is asked about; all of them when left out."""
         self._backend = backend
         self._spec = rule_set.verification
-        self._rules = rule_set.rules
-        self._index = {rule.rule_id: index for index, rule in enumerate(rule_set.rules)}
-        self._questions = questions_of(rule_set) if self._spec.mode != "joint" else ()
+        self._rules_of = rules_of or (lambda _: rule_set.rules)
+        self._rule = {rule.rule_id: rule for rule in rule_set.rules}
+        questions = questions_of(rule_set) if self._spec.mode != "joint" else ()
+        self._question = {question.question_id: question for question in questions}
 
     def verdicts(self, completions: Iterable[Completion]) -> Iterator[tuple[str, list[Verdict]]]:
         """(completion id, its verdicts in the order of the rules) for each distinct completion, as they are finished.
@@ -26,27 +30,30 @@ class Verifier:
         """
         distinct = {completion.completion_id: completion for completion in completions}
         answers = {"direct": self._direct, "reasoned": self._reasoned, "joint": self._joint}[self._spec.mode]
-        unfinished: dict[str, list[Verdict | None]] = {}
-        for index, verdict in answers(distinct):
-            own = unfinished.setdefault(verdict.completion_id, [None] * len(self._rules))
-            own[index] = verdict
-            if None not in own:
+        unfinished: dict[str, dict[str, Verdict]] = {}
+        for verdict in answers(distinct):
+            own = unfinished.setdefault(verdict.completion_id, {})
+            own[verdict.rule_id] = verdict
+            rules = self._rules_of(verdict.completion_id)
+            if len(own) == len(rules):
                 del unfinished[verdict.completion_id]
-                yield verdict.completion_id, [v for v in own if v is not None]
+                yield verdict.completion_id, [own[rule.rule_id] for rule in rules]
 
-    def _direct(self, completions: dict[str, Completion]) -> Iterator[tuple[int, Verdict]]:
-        requests = [build_request(completion, self._spec, self._questions) for completion in completions.values()]
+    def _questions_about(self, completion: Completion) -> tuple[Question, ...]:
+        return tuple(self._question[rule.rule_id] for rule in self._rules_of(completion.completion_id))
+
+    def _direct(self, completions: dict[str, Completion]) -> Iterator[Verdict]:
+        requests = [build_request(c, self._spec, self._questions_about(c)) for c in completions.values()]
         trimmed = {completion_id: self._is_trimmed(completion) for completion_id, completion in completions.items()}
         for request, question, result in self._backend.score_choices(requests):
-            index = self._index[question.question_id]
             own_id = request.request_id
-            yield index, read_verdict(own_id, self._rules[index], result, self._spec, trimmed[own_id])
+            yield read_verdict(own_id, self._rule[question.question_id], result, self._spec, trimmed[own_id])
 
-    def _reasoned(self, completions: dict[str, Completion]) -> Iterator[tuple[int, Verdict]]:
+    def _reasoned(self, completions: dict[str, Completion]) -> Iterator[Verdict]:
         requests = [
             build_reasoned_request(completion, self._spec, question)
             for completion in completions.values()
-            for question in self._questions
+            for question in self._questions_about(completion)
         ]
 
         def parse(_: GenerateRequest, output: ModelOutput) -> VerdictLabel:
@@ -54,23 +61,25 @@ class Verifier:
 
         for request, result in ask(self._backend, requests, parse, self._spec.asks):
             completion_id, _, rule_id = request.request_id.partition(":")
-            index = self._index[rule_id]
-            yield index, self._written(completions[completion_id], self._rules[index], result)
+            yield self._written(completions[completion_id], self._rule[rule_id], result)
 
-    def _joint(self, completions: dict[str, Completion]) -> Iterator[tuple[int, Verdict]]:
-        requests = [build_joint_request(completion, self._spec, self._rules) for completion in completions.values()]
+    def _joint(self, completions: dict[str, Completion]) -> Iterator[Verdict]:
+        requests = [
+            build_joint_request(completion, self._spec, self._rules_of(completion.completion_id))
+            for completion in completions.values()
+        ]
 
-        def parse(_: GenerateRequest, output: ModelOutput) -> dict[int, VerdictLabel]:
-            return read_joint(output, len(self._rules), self._spec.choices)
+        def parse(request: GenerateRequest, output: ModelOutput) -> dict[int, VerdictLabel]:
+            return read_joint(output, len(self._rules_of(request.request_id)), self._spec.choices)
 
         for request, result in ask(self._backend, requests, parse, self._spec.asks):
             completion = completions[request.request_id]
-            for index, rule in enumerate(self._rules):
+            for index, rule in enumerate(self._rules_of(request.request_id)):
                 one = result if isinstance(result, Failure) else result.get(index)
                 if one is None:
                     message = f"the answer holds no verdict on rule {index + 1}"
                     one = Failure(stage="verification", kind="parse", message=message, item_id=request.request_id)
-                yield index, self._written(completion, rule, one)
+                yield self._written(completion, rule, one)
 
     def _written(self, completion: Completion, rule: Rule, result: VerdictLabel | Failure) -> Verdict:
         trimmed = self._is_trimmed(completion)

@@ -18,6 +18,8 @@ from autorule.backends.chat_tokens import SharedPrompt
 
 log = logging.getLogger(__name__)
 FREE_MEMORY_SHARE = 0.25
+PACKED_TOKENS = 1024
+"""Of questions in one sequence: attention to what the mask hides is computed too, and grows with the square."""
 
 
 class PrefixScorer:
@@ -65,9 +67,10 @@ class PrefixScorer:
             n_tokens, width = n_tokens + len(suffix), max(width, len(suffix))
             if self.packed:
                 needed = n_tokens * self._bytes_per_token + 4 * n_tokens * (n_prefix + n_tokens)
+                too_many = needed > budget or n_tokens > PACKED_TOKENS
             else:
-                needed = (fitting + 1) * (n_prefix + width) * self._bytes_per_token
-            if fitting and (needed > budget or fitting == self.most_questions):
+                too_many = (fitting + 1) * (n_prefix + width) * self._bytes_per_token > budget
+            if fitting and (too_many or fitting == self.most_questions):
                 break
             fitting += 1
         return fitting

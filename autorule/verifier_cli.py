@@ -1,0 +1,64 @@
+"""`autorule verifier ...`: is a verifier good enough to reward with?"""
+
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from autorule import terminal
+from autorule.command_settings import given, mapping, model_options, settings_of
+from autorule.errors import ConfigError
+from autorule.labels import Source, read_labels
+from autorule.run_folder import write_text
+from autorule.verifier_check import CheckConfig, CheckReport, check_verifier, draw_reliability, sample_labels
+
+verifier_app = typer.Typer(help="The verifier.", no_args_is_help=True)
+
+
+@verifier_app.command("check")
+def check(
+    labels: Annotated[Path, typer.Argument(help="rows of prompt, completion, rule, satisfied; or see --source")],
+    source: Annotated[str, typer.Option(help="rows, ifeval or rbr_gold: how the file is laid out")] = "rows",
+    side_file: Annotated[
+        Path | None, typer.Option(help="prompts of ifeval, propositions of rbr_gold (default: beside the file)")
+    ] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="completions drawn by seed; all if left out")] = None,
+    seed: Annotated[int, typer.Option(help="of the draw")] = 0,
+    mode: Annotated[list[str] | None, typer.Option(help="direct, reasoned or joint; may be repeated")] = None,
+    backend: Annotated[str | None, typer.Option(help="as in score")] = None,
+    model: Annotated[str | None, typer.Option(help="as in score")] = None,
+    base_url: Annotated[list[str] | None, typer.Option(help="as in score")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="as in score")] = None,
+    columns: Annotated[str | None, typer.Option(help="OURS=THEIRS,...: which columns of the file to read")] = None,
+    out: Annotated[Path, typer.Option(help="folder for the report")] = Path("outputs/verifier_check"),
+    cache: Annotated[Path | None, typer.Option(help="cache file (default: outputs/cache/answers.sqlite)")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="ask everything anew and keep nothing")] = False,
+    config: Annotated[Path | None, typer.Option("--config", help="TOML file with any settings")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="any setting; may be repeated")] = None,
+) -> None:
+    """Measure verdicts against labels: accuracy, calibration, stability, speed; and suggest thresholds."""
+    if source not in get_args(Source):
+        raise ConfigError(f"--source {source!r}: use one of {', '.join(get_args(Source))}")
+    options = {
+        "model": model_options(backend, model, base_url, api_key_env),
+        "cache": given({"path": cache, "enabled": False if no_cache else None}),
+        "columns": mapping(columns, "--columns"),
+        "modes": tuple(mode) if mode else None,
+        "sample": sample,
+        "seed": seed,
+    }
+    settings = settings_of(CheckConfig, options, config, set_)
+    drawn = sample_labels(read_labels(labels, source, settings.columns, side_file), sample, seed)  # type: ignore[arg-type]
+    reports = list(check_verifier(drawn, settings))
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "report.json", f"[{', '.join(report.model_dump_json(indent=2) for report in reports)}]\n")
+    terminal.print_verifier_check(reports)
+    _draw(reports, out)
+    typer.echo(f"report: {out / 'report.json'}")
+
+
+def _draw(reports: list[CheckReport], out: Path) -> None:
+    try:
+        draw_reliability(reports, out / "reliability.png")
+    except ImportError:
+        typer.echo("pip install 'autorule[report]' draws the reliability picture, too")
