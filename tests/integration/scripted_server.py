@@ -62,7 +62,10 @@ def helpful(body: Body) -> Reply:
 class ScriptedServer:
     """`with ScriptedServer(answer) as server:` serves on server.base_url; `answer` gets the body of each request."""
 
-    def __init__(self, answer: Callable[[Body], Reply] = helpful, models: tuple[str, ...] = ("m",)) -> None:
+    def __init__(
+        self, answer: Callable[[Body], Reply] = helpful, models: tuple[str, ...] = ("m",), port: int = 0
+    ) -> None:
+        """`port` 0: any that is free."""
         self.answer = answer
         self.models = models
         self.log: list[Body] = []
@@ -76,7 +79,7 @@ class ScriptedServer:
             Route("/v1/chat/completions", self._complete, methods=["POST"]),
             Route("/v1/embeddings", self._embed, methods=["POST"]),
         ]
-        config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=0, log_level="warning")
+        config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=port, log_level="warning")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
