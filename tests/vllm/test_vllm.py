@@ -75,7 +75,9 @@ def test_in_process_p_yes_and_mass_are_those_of_transformers(server, engine, tra
     ours, theirs = p_yes(engine, requests_for()), p_yes(transformers, requests_for())
     exact = p_yes(TransformersLocalBackend(ModelConfig(model=server.folder, dtype="float32")), requests_for())
     assert len(ours) == len(COMPLETIONS) * len(RULES.rules)
-    assert agreement(ours, theirs) >= min(0.98, agreement(theirs, exact) - 0.005)
+    # These P(yes) lie close together, and two engines in bfloat16 are each some way off from float32: what can be asked
+    # of one is that it is no further off than the other. benchmarks/verification.py compares them on real completions.
+    assert agreement(ours, exact) >= agreement(theirs, exact) - 0.005
     assert np.abs(ours - theirs).mean() <= 0.02
     first = next(iter(engine.score_choices(requests_for()))).result
     assert first.complete
