@@ -37,7 +37,8 @@ def check(
     set_: Annotated[list[str] | None, typer.Option("--set", help="any setting; may be repeated")] = None,
 ) -> None:
     """Measure verdicts against labels: accuracy, calibration, stability, speed; and suggest thresholds."""
-    if source not in get_args(Source):
+    layout: Source | None = next((known for known in get_args(Source) if known == source), None)
+    if layout is None:
         raise ConfigError(f"--source {source!r}: use one of {', '.join(get_args(Source))}")
     options = {
         "model": model_options(backend, model, base_url, api_key_env),
@@ -48,7 +49,7 @@ def check(
         "seed": seed,
     }
     settings = settings_of(CheckConfig, options, config, set_)
-    drawn = sample_labels(read_labels(labels, source, settings.columns, side_file), sample, seed)  # type: ignore[arg-type]
+    drawn = sample_labels(read_labels(labels, layout, settings.columns, side_file), settings.sample, settings.seed)
     reports = list(check_verifier(drawn, settings))
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "report.json", f"[{', '.join(report.model_dump_json(indent=2) for report in reports)}]\n")

@@ -5,7 +5,7 @@ server, whose prefix cache is warm for it, as long as that one is there.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 FIRST_PAUSE_S = 1.0
@@ -42,7 +42,7 @@ class Servers:
     def __len__(self) -> int:
         return len(self._servers)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Server]:
         return iter(self._servers)
 
     def choose(self, route: Route) -> Server:

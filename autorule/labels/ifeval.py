@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from autorule.errors import InputError
-from autorule.labels.rows import Label, as_satisfied
+from autorule.labels.rows import Label, as_satisfied, labelled_completion
 from autorule.preferences.readers import BadRow, read_rows
-from autorule.records import Completion, Message
-from autorule.verification import completion_id
+from autorule.records import Message
 
 Arguments = dict[str, Any]
 RULES: dict[str, Callable[[Arguments], str]] = {
@@ -93,14 +92,7 @@ def read_ifeval(responses: Path, prompts: Path) -> Iterator[Label]:
         if values.get("key") not in arguments:
             raise InputError(f"{responses}, row {row.number}: key {values.get('key')!r} is not in {prompts}")
         prompt = (Message(role="user", content=values["prompt"]),)
-        response = (Message(role="assistant", content=values["response"]),)
-        completion = Completion(
-            completion_id=completion_id(prompt, response),
-            row=row.number,
-            source_id=values.get("id"),
-            prompt=prompt,
-            completion=response,
-        )
+        completion = labelled_completion(row.number, values.get("id"), prompt, values["response"])
         triples = zip(values["rules"], arguments[values["key"]], values["rule_followed"], strict=True)
         for instruction, given, followed in triples:
             if instruction not in RULES:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from autorule.errors import InputError
-from autorule.labels.rows import Label, as_satisfied
+from autorule.labels.rows import Label, as_satisfied, labelled_completion
 from autorule.preferences.readers import BadRow, read_rows
-from autorule.records import Completion, Message
-from autorule.verification import completion_id
+from autorule.records import Message
 
 
 def read_rbr_gold(path: Path, propositions: Path) -> Iterator[Label]:
@@ -26,16 +25,9 @@ def read_rbr_gold(path: Path, propositions: Path) -> Iterator[Label]:
         turns = values.get("prompt_messages") or [{"role": "user", "content": values.get("prompt")}]
         try:
             prompt = tuple(Message(role=turn["role"], content=turn["content"]) for turn in turns)
-            response = (Message(role="assistant", content=values["response"]),)
+            completion = labelled_completion(row.number, values.get("id"), prompt, values["response"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}, row {row.number}: prompt_messages or response can't be read: {error}") from error
-        completion = Completion(
-            completion_id=completion_id(prompt, response),
-            row=row.number,
-            source_id=values.get("id"),
-            prompt=prompt,
-            completion=response,
-        )
         for name, satisfied in sorted(values["rules"].items()):
             if name in wording:
                 yield Label(completion, wording[name], as_satisfied(path, row.number, satisfied), name)

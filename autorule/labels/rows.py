@@ -7,9 +7,18 @@ from typing import Any, NamedTuple
 from autorule.completions import read_completion_row
 from autorule.errors import InputError
 from autorule.preferences.readers import BadRow, Row, read_rows
-from autorule.records import Completion, RejectedRow
+from autorule.records import Completion, Message, Messages, RejectedRow
+from autorule.verification import completion_id
 
 YES, NO = frozenset({"true", "yes", "1", "1.0"}), frozenset({"false", "no", "0", "0.0"})
+
+
+def labelled_completion(number: int, source_id: str | None, prompt: Messages, response: str) -> Completion:
+    """A completion out of a published data set."""
+    reply = (Message(role="assistant", content=response),)
+    return Completion(
+        completion_id=completion_id(prompt, reply), row=number, source_id=source_id, prompt=prompt, completion=reply
+    )
 
 
 class Label(NamedTuple):
