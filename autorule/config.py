@@ -39,8 +39,8 @@ class ModelConfig(Config):
         "where the server can; found out from the server when it names a folder that is here",
     )
     api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
-    scoring: Literal["auto", "chat"] = Field(
-        "auto", description="how a server is asked for verdicts: auto uses vLLM's scoring of token ids where it can"
+    scoring: Literal["auto", "generative_scoring", "chat"] = Field(
+        "auto", description="how a server is asked for verdicts: auto finds out whether it takes token ids (vLLM does)"
     )
     concurrency: int = Field(64, ge=1, description="requests in flight at each server")
     timeout_s: float = Field(600, gt=0, description="for one request")

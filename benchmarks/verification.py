@@ -29,6 +29,7 @@ RESULTS = Path(__file__).parent / "results" / "verification.json"
 RULES = (5, 20, 50)
 LENGTHS = (200, 430, 1500)
 WORDS = "the of and to in is that for it as was with be by on not he this are or his from at which but"
+HTTP_AND_PROCESS = ("http chat", "http scoring", "http tokens", "in process")
 REFERENCE_RULES = 5
 """Whose rate stands for any number: rule first, the rules share nothing."""
 
@@ -87,7 +88,7 @@ def time_case(case: Case, engines: dict[str, Any], rng: random.Random) -> dict[s
     """Way -> verdicts a second; and the raw prefill rate of vLLM in tokens a second."""
     n_verdicts = case.n_rules * len(case.requests)
     rates = {}
-    for way in ("http chat", "http scoring", "in process", "transformers"):
+    for way in ("http chat", "http scoring", "http tokens", "in process", "transformers"):
         rates[way] = n_verdicts / _seconds(lambda way=way: list(engines[way].score_choices(case.requests)))
     vllm, local = engines["in process"], engines["transformers"]
     rates["reference"] = len(case.reference) / _seconds(lambda: run_ids(vllm, case.reference))
@@ -151,7 +152,8 @@ def open_engines(folder: str, base_url: str) -> dict[str, Any]:
     http = {"backend": "openai_compatible", "model": "verifier", "base_url": base_url}
     return {
         "http chat": open_backend(ModelConfig(**http, scoring="chat")),
-        "http scoring": open_backend(ModelConfig(**http)),
+        "http scoring": open_backend(ModelConfig(**http, scoring="generative_scoring")),
+        "http tokens": open_backend(ModelConfig(**http)),
         "in process": open_backend(ModelConfig(backend="vllm_engine", model=folder, max_model_len=4096)),
         "transformers": open_backend(ModelConfig(model=folder, dtype="bfloat16")),
     }
@@ -201,20 +203,24 @@ def measure_agreement(folder: str, base_url: str, pairs: Path) -> dict[str, Any]
         "transformers float32": open_backend(ModelConfig(model=folder, dtype="float32")),
     }
     p = {}
+    # Chat sends text, which can't be filled up to whole blocks token by token: it is compared on unfilled prompts.
+    plain = ("http chat", "transformers unfilled")
+    engines["transformers unfilled"] = engines["transformers"]
     for name, engine in engines.items():
-        shown = list(requests.values())
+        shown = [_without_filling(request) if name in plain else request for request in requests.values()]
         answers = {(a.request.request_id, a.question.question_id): a.result for a in engine.score_choices(shown)}
         values = [answers[key].probabilities for key in sorted(answers)]
         p[name] = np.array([v["Yes"] / (v["Yes"] + v["No"]) for v in values])
     report = {}
     for one, other in (
-        ("in process", "transformers"), ("http scoring", "transformers"), ("http chat", "transformers"),
+        ("in process", "transformers"), ("http tokens", "transformers"), ("http scoring", "transformers"),
+        ("http chat", "transformers unfilled"),
         ("transformers", "transformers float32"), ("in process", "transformers float32"),
     ):  # fmt: skip
         logits = [np.log(v / (1 - v)) for v in (p[one], p[other])]
         pearson, gap = float(np.corrcoef(*logits)[0, 1]), float(np.abs(p[one] - p[other]).mean())
         report[f"{one} | {other}"] = {"pearson_logit": pearson, "mean_abs_dp": gap, "n": len(p[one])}
-        print(f"{one:>14} | {other:<20} Pearson of logits {pearson:.4f}, mean |dP| {gap:.4f}, {len(p[one])} verdicts")
+        print(f"{one:>14} | {other:<22} Pearson of logits {pearson:.4f}, mean |dP| {gap:.4f}, {len(p[one])} verdicts")
     return report
 
 
@@ -225,13 +231,13 @@ def _print_layouts(rates: dict[str, list[float]], facts: dict[str, dict[str, flo
         bound = found["raw prefill"] / fact["unique_per_verdict"]
         case: dict[str, Any] = {**fact, "raw_prefill_tokens_s": found["raw prefill"], "bound_verdicts_s": bound}
         case["verdicts_s"] = {way: rate for way, rate in found.items() if way != "raw prefill"}
-        case["of_bound"] = {w: found[w] / bound for w in ("http chat", "http scoring", "in process")}
-        case["over_reference"] = {w: found[w] / found["reference"] for w in ("http chat", "http scoring", "in process")}
+        case["of_bound"] = {w: found[w] / bound for w in HTTP_AND_PROCESS}
+        case["over_reference"] = {w: found[w] / found["reference"] for w in HTTP_AND_PROCESS}
         case["transformers_speedup"] = found["transformers"] / found["transformers full"]
         case["transformers_of_ratio"] = case["transformers_speedup"] / fact["token_ratio"]
         report[name] = case
         print(f"{name}: raw prefill {found['raw prefill']:.0f} tokens/s, bound {bound:.1f} verdicts/s")
-        for way in ("reference", "http chat", "http scoring", "in process"):
+        for way in ("reference", *HTTP_AND_PROCESS):
             times = found[way] / found["reference"]
             print(f"  {way:>18} {found[way]:8.1f}/s {found[way] / bound:6.0%} of bound {times:6.1f}x")
         print(

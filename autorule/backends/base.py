@@ -200,9 +200,15 @@ def output_from_text(
 
 
 def choice_of(token: str, choices: Sequence[str]) -> str | None:
-    """The choice that a token spells, ignoring case and surrounding space; None when it spells none."""
+    """The choice that a token spells, ignoring case and surrounding space; None when it spells none.
+
+    Hardly any vocabulary has N/A as one token, so a choice that is no plain word is known by its beginning.
+    """
     spelled = token.strip().casefold()
-    return next((choice for choice in choices if choice.casefold() == spelled), None)
+    if word := next((choice for choice in choices if choice.casefold() == spelled), None):
+        return word
+    begun = (choice for choice in choices if not choice.isalpha() and choice.casefold().startswith(spelled))
+    return next(begun, None) if spelled else None
 
 
 def probabilities_from_top_logprobs(

@@ -44,6 +44,7 @@ class ChatTokens:
         self._added_ids = {token["id"] for token in state["added_tokens"]}
         self._data_tokenizer = Tokenizer.from_str(json.dumps({**state, "added_tokens": []}))
         self._encode_question = lru_cache(maxsize=4096)(self.encode_data)  # the same rules for every completion
+        self.choice_ids = lru_cache(maxsize=16)(self._choice_ids)
         blank = self.encode_data("\n")
         self._blank = blank[0] if len(blank) == 1 else None
 
@@ -101,7 +102,7 @@ class ChatTokens:
         spelled = self.encode_data(choice)
         return spelled[0] if len(spelled) == 1 else self.choice_ids((choice,))[choice][0]
 
-    def choice_ids(self, choices: tuple[str, ...]) -> dict[str, list[int]]:
+    def _choice_ids(self, choices: tuple[str, ...]) -> dict[str, list[int]]:
         """Every single token that spells a choice. Raises BackendError for a choice that no token spells."""
         ids: dict[str, list[int]] = {choice: [] for choice in choices}
         texts = self._tokenizer.batch_decode([[i] for i in range(len(self._tokenizer))])

@@ -5,7 +5,6 @@ probability of the first label among the labels, so one spelling of each choice 
 takes two labels, so it can't answer N/A.
 """
 
-import re
 from typing import Any
 
 from autorule.backends.base import ChoiceAnswer, ChoiceProbabilities, ChoiceRequest
@@ -13,18 +12,31 @@ from autorule.backends.chat_tokens import ChatTokens
 from autorule.backends.retrying import FailedExchangeError
 from autorule.records import Failure, Usage
 
-PATH = "/generative_scoring"
-METRICS_PATH = "/metrics"
 CHOICES = ("Yes", "No")
 
 
 class GenerativeScoring:
+    path = "/generative_scoring"
+
     def __init__(self, tokens: ChatTokens, model: str, context: int) -> None:
         """`context`: tokens that the server takes in one prompt."""
         self._tokens = tokens
         self._model = model
         self._context = context
         self._labels = [tokens.plain_spelling(choice) for choice in CHOICES]
+
+    @staticmethod
+    def takes(choices: tuple[str, ...]) -> bool:
+        return choices == CHOICES
+
+    def probe(self) -> dict[str, Any]:
+        """A small request by which one finds out whether a server has the interface."""
+        fields = {"query": [1], "items": [[2]], "label_token_ids": [1, 2], "apply_softmax": True}
+        return {"model": self._model, **fields}
+
+    @staticmethod
+    def understands(reply: Any) -> bool:
+        return isinstance(reply, dict) and isinstance(reply.get("data"), list)
 
     def body(self, request: ChoiceRequest) -> tuple[dict[str, Any], bool]:
         """The body of one request for all questions, and whether the conversation lost its middle. Raises
@@ -67,34 +79,6 @@ class GenerativeScoring:
                 result = Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
             answers.append(ChoiceAnswer(request, question, result))
         return answers
-
-
-def probe() -> dict[str, Any]:
-    """A small request by which one finds out whether a server has the interface."""
-    return {"query": [1], "items": [[2]], "label_token_ids": [1, 2], "apply_softmax": True}
-
-
-def lost_by_blocks(block_size: int, prefix_caching: bool, align: int) -> str | None:
-    """What the server's key-value cache costs, as a warning; None when it is set up well for shared prefixes."""
-    if not prefix_caching:
-        return (
-            "prefix caching is off, so every rule computes the whole conversation again: start it with prefix caching"
-        )
-    if align % block_size == 0:
-        return None
-    return (
-        f"its key-value blocks hold {block_size} tokens and a conversation is filled up to a multiple of {align}, so "
-        f"every rule computes about {block_size // 2} tokens of the conversation again: start it with --block-size 16 "
-        "(32 on a CPU)"
-    )
-
-
-def cache_settings(metrics: str) -> tuple[int, bool] | None:
-    """(block size, whether prefixes are cached) from the metrics that vLLM publishes; None where they don't tell."""
-    found = re.search(r"^vllm:cache_config_info\{(?P<labels>.*)\}", metrics, re.MULTILINE)
-    labels = dict(re.findall(r'(\w+)="([^"]*)"', found["labels"])) if found else {}
-    block_size = labels.get("block_size", "")
-    return (int(block_size), labels.get("enable_prefix_caching") == "True") if block_size.isdigit() else None
 
 
 def _is_probability(value: Any) -> bool:

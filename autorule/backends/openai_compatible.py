@@ -5,13 +5,11 @@ One event-loop thread, one set of connections and one limit of requests in fligh
 a shard never waits for another's stragglers, and the server never sees more than `concurrency` requests.
 """
 
-import json
 import logging
 import re
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -25,29 +23,18 @@ from autorule.backends.base import (
     Question,
 )
 from autorule.backends.chat_replies import read_choices, read_output
-from autorule.backends.chat_tokens import load_chat_tokens
-from autorule.backends.generative_scoring import (
-    CHOICES,
-    METRICS_PATH,
-    PATH,
-    GenerativeScoring,
-    cache_settings,
-    lost_by_blocks,
-    probe,
-)
 from autorule.backends.in_flight import InFlight
 from autorule.backends.keys import read_key
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Server, Servers
+from autorule.backends.vllm_server import TIMEOUT_S, Scoring, find_scoring, get, served_models
 from autorule.config import ModelConfig
-from autorule.errors import BackendError, MissingExtraError
+from autorule.errors import BackendError
 from autorule.prompting import neutralise_special_tokens
 from autorule.records import Failure, Messages, content_id
 
 log = logging.getLogger(__name__)
 TOP_LOGPROBS = 20
-CHECK_TIMEOUT_S = 20.0
-
 
 TOO_LONG = re.compile(r"context|too long|maximum .{0,20}length|max_model_len|too many tokens", re.IGNORECASE)
 
@@ -58,7 +45,7 @@ class _Ask(NamedTuple):
     request: ChoiceRequest
     question: Question | None
     route: Route
-    scoring: GenerativeScoring | None = None
+    scoring: Scoring | None = None
 
 
 class OpenAICompatibleBackend:
@@ -78,7 +65,7 @@ class OpenAICompatibleBackend:
         self._session: aiohttp.ClientSession | None = None
         self._in_flight = InFlight(config.concurrency * len(config.base_url))
         self._lock = threading.Lock()
-        self._scoring: GenerativeScoring | None = None
+        self._scoring: Scoring | None = None
         self._looked_for_scoring = False
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
@@ -113,7 +100,7 @@ class OpenAICompatibleBackend:
         try:
             status, content = self._get_now(url)
         except (aiohttp.ClientError, TimeoutError) as error:
-            reason = self._without_key(str(error)) or f"no reply within {CHECK_TIMEOUT_S:g} s"
+            reason = self._without_key(str(error)) or f"no reply within {TIMEOUT_S:g} s"
             raise _UnreachableError(
                 f"can't reach {server.base_url}: {reason}; start the server or correct --base-url"
             ) from error
@@ -123,49 +110,29 @@ class OpenAICompatibleBackend:
             )
         if status != 200:
             return f"{server.base_url} answers, but lists no models (HTTP {status})"
-        served = _served_models(content)
+        served = served_models(content)
         if served and self._config.model not in served:
             raise BackendError(
                 f"{server.base_url} does not serve {self._config.model!r}; it serves {', '.join([*served][:10])}"
             )
         return f"{server.base_url} serves {self._config.model}"
 
-    def _scoring_for(self, request: ChoiceRequest) -> GenerativeScoring | None:
+    def _scoring_for(self, request: ChoiceRequest) -> Scoring | None:
         """vLLM's scoring of token ids, where a server has it and a tokenizer is here; looked for once."""
-        if self._config.scoring == "chat" or request.choices != CHOICES:
+        if self._config.scoring == "chat":
             return None
         with self._lock:
             for server in () if self._looked_for_scoring else self._servers:
                 try:
-                    self._scoring = self._find_scoring(server, request.align)
+                    [self._scoring] = self._in_flight.run(
+                        lambda server: find_scoring(self._open_session(), server, self._config, request.align), [server]
+                    )
                 except (aiohttp.ClientError, TimeoutError) as error:
                     log.warning("%s can't be asked what it offers: %s", server.base_url, self._without_key(str(error)))
                 else:
                     self._looked_for_scoring = True
                     break
             return self._scoring
-
-    def _find_scoring(self, server: Server, align: int) -> GenerativeScoring | None:
-        status, metrics = self._get_now(server.at(METRICS_PATH))
-        settings = cache_settings(metrics.decode(errors="replace")) if status == 200 else None
-        if settings and (lost := lost_by_blocks(*settings, align)):
-            log.warning("%s: %s", server.base_url, lost)
-        status, content = self._get_now(server.at("models"))
-        served = _served_models(content).get(self._config.model, {}) if status == 200 else {}
-        root = str(served.get("root", ""))
-        name = self._config.tokenizer or (root if Path(root, "tokenizer_config.json").is_file() else None)
-        if name is None:
-            return None
-        [has_it] = self._in_flight.run(self._has_scoring, [server])
-        if not has_it:
-            return None
-        try:
-            tokens = load_chat_tokens(name)
-        except MissingExtraError as error:
-            log.warning("verdicts are asked for as text, not in token ids: %s", error)
-            return None
-        context = served.get("max_model_len")
-        return GenerativeScoring(tokens, self._config.model, context if isinstance(context, int) else 1 << 30)
 
     def close(self) -> None:
         self._in_flight.close(self._session.close if self._session else None)
@@ -189,10 +156,10 @@ class OpenAICompatibleBackend:
             return await self._choose_all(ask, ask.scoring)
         return [ChoiceAnswer(ask.request, ask.question, await self._choose_one(ask, ask.question))]
 
-    async def _choose_all(self, ask: _Ask, scoring: GenerativeScoring) -> list[ChoiceAnswer]:
+    async def _choose_all(self, ask: _Ask, scoring: Scoring) -> list[ChoiceAnswer]:
         try:
             body, trimmed = scoring.body(ask.request)
-            reply = await self._post(body, PATH, ask.route)
+            reply = await self._post(body, scoring.path, ask.route)
             return scoring.read(reply, ask.request, trimmed)
         except FailedExchangeError as error:
             failure = self._failure(ask.request, error)
@@ -255,20 +222,9 @@ class OpenAICompatibleBackend:
         body = {**body, **self._config.extra_body}
         return await post_json(self._open_session(), self._servers, route or Route(), path, body, self._patience)
 
-    async def _has_scoring(self, server: Server) -> bool:
-        body = {"model": self._config.model, **probe()}
-        timeout = aiohttp.ClientTimeout(total=CHECK_TIMEOUT_S)
-        async with self._open_session().post(server.at(PATH), json=body, timeout=timeout) as response:
-            return response.status == 200
-
     def _get_now(self, url: str) -> tuple[int, bytes]:
-        [answer] = self._in_flight.run(self._get, [url])
+        [answer] = self._in_flight.run(lambda url: get(self._open_session(), url), [url])
         return answer
-
-    async def _get(self, url: str) -> tuple[int, bytes]:
-        timeout = aiohttp.ClientTimeout(total=CHECK_TIMEOUT_S)
-        async with self._open_session().get(url, timeout=timeout) as response:
-            return response.status, await response.read()
 
     def _open_session(self) -> aiohttp.ClientSession:
         """The one session, made in the loop that uses it. How many requests are in flight is limited before it."""
@@ -281,21 +237,13 @@ class _UnreachableError(BackendError):
     pass
 
 
-def _asks(requests: Iterable[ChoiceRequest], scoring: GenerativeScoring | None) -> Iterator[_Ask]:
+def _asks(requests: Iterable[ChoiceRequest], scoring: Scoring | None) -> Iterator[_Ask]:
     for request in requests:
         route = Route()
-        if scoring is not None and request.choices == CHOICES:
+        if scoring is not None and scoring.takes(request.choices):
             yield _Ask(request, None, route, scoring)
         else:
             yield from (_Ask(request, question, route) for question in request.questions)
-
-
-def _served_models(content: bytes) -> dict[str, dict[str, Any]]:
-    """Name -> what the server tells of the model."""
-    try:
-        return {str(model["id"]): model for model in json.loads(content)["data"]}
-    except (ValueError, KeyError, TypeError):
-        return {}
 
 
 def _sampling_fields(request: GenerateRequest) -> dict[str, Any]:

@@ -55,7 +55,6 @@ class TransformersLocalBackend:
         self.identity = f"transformers_local:{model_identity(config)}:{self._dtype}"
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
-        self._choice_ids: dict[tuple[str, ...], dict[str, list[int]]] = {}
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
         loaded = self._load()
@@ -150,10 +149,8 @@ class TransformersLocalBackend:
         self, loaded: _Loaded, fitted: FittedPrompt, choices: tuple[str, ...]
     ) -> list[ChoiceProbabilities | Failure]:
         """P(choice) of each suffix; the prefix is read once."""
-        if choices not in self._choice_ids:
-            self._choice_ids[choices] = loaded.tokens.choice_ids(choices)
         prompt = fitted.prompt
-        sums = loaded.scorer.last_probabilities(prompt, list(self._choice_ids[choices].values()))
+        sums = loaded.scorer.last_probabilities(prompt, list(loaded.tokens.choice_ids(choices).values()))
         results: list[ChoiceProbabilities | Failure] = []
         for suffix, values in zip(prompt.suffixes, sums, strict=True):
             # The prefix was read once: its tokens count for the first question only.

@@ -23,8 +23,8 @@ from autorule.backends.base import (
 )
 from autorule.backends.chat_tokens import ChatTokens
 from autorule.backends.embedded import embedded_folder
-from autorule.backends.generative_scoring import lost_by_blocks
 from autorule.backends.model_identity import model_identity
+from autorule.backends.vllm_server import lost_by_blocks
 from autorule.config import EMBEDDED, ModelConfig
 from autorule.errors import BackendError, MissingExtraError
 from autorule.records import Failure, FinishReason, ModelOutput, Usage, content_id
@@ -71,7 +71,6 @@ class VllmEngineBackend:
             self.identity += f"+{content_id(config.engine_args)}"
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
-        self._choice_ids: dict[tuple[str, ...], dict[str, list[int]]] = {}
         self._warned = False
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
@@ -96,7 +95,7 @@ class VllmEngineBackend:
         for group in _groups(self._asked(loaded, requests, failed), QUESTIONS_AT_ONCE):
             sampling = []
             for asked in group:
-                ids = [i for group_ids in self._ids_of(loaded, asked.request.choices).values() for i in group_ids]
+                ids = [i for group_ids in loaded.tokens.choice_ids(asked.request.choices).values() for i in group_ids]
                 sampling.append(
                     SamplingParams(
                         max_tokens=1, temperature=0, logprobs=len(ids), logprob_token_ids=ids, detokenize=False
@@ -145,14 +144,9 @@ class VllmEngineBackend:
             except Exception as error:
                 raise BackendError(f"the vLLM engine failed: {type(error).__name__}: {error}") from error
 
-    def _ids_of(self, loaded: _Loaded, choices: tuple[str, ...]) -> dict[str, list[int]]:
-        if choices not in self._choice_ids:
-            self._choice_ids[choices] = loaded.tokens.choice_ids(choices)
-        return self._choice_ids[choices]
-
     def _read_choices(self, loaded: _Loaded, asked: _Asked, output: Any) -> ChoiceProbabilities | Failure:
         logprobs = output.outputs[0].logprobs if output.outputs else None
-        ids = self._ids_of(loaded, asked.request.choices)
+        ids = loaded.tokens.choice_ids(asked.request.choices)
         if not logprobs or any(i not in logprobs[0] for group in ids.values() for i in group):
             message = "the engine returned no log-probabilities of the choices"
             return Failure(

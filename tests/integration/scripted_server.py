@@ -63,12 +63,19 @@ class ScriptedServer:
     """`with ScriptedServer(answer) as server:` serves on server.base_url; `answer` gets the body of each request."""
 
     def __init__(
-        self, answer: Callable[[Body], Reply] = helpful, models: tuple[str, ...] = ("m",), port: int = 0
+        self,
+        answer: Callable[[Body], Reply] = helpful,
+        models: tuple[str, ...] = ("m",),
+        port: int = 0,
+        answer_tokens: Callable[[str, Body], Reply] | None = None,
     ) -> None:
-        """`port` 0: any that is free."""
+        """`port` 0: any that is free. `answer_tokens` gets the path and the body of requests in token ids; without it
+        there are no such paths."""
         self.answer = answer
         self.models = models
+        self.answer_tokens = answer_tokens
         self.log: list[Body] = []
+        self.token_log: list[tuple[str, Body]] = []
         self.answered: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.in_flight = self.most_in_flight = 0
@@ -77,6 +84,8 @@ class ScriptedServer:
         routes = [
             Route("/v1/models", self._models),
             Route("/v1/chat/completions", self._complete, methods=["POST"]),
+            Route("/v1/completions", self._complete_tokens, methods=["POST"]),
+            Route("/generative_scoring", self._complete_tokens, methods=["POST"]),
             Route("/v1/embeddings", self._embed, methods=["POST"]),
         ]
         config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=port, log_level="warning")
@@ -112,6 +121,14 @@ class ScriptedServer:
         body = await request.json()
         self.log.append(body)
         reply = self.answer(body)
+        return reply if isinstance(reply, Response) else JSONResponse(reply)
+
+    async def _complete_tokens(self, request: Request) -> Response:
+        if self.answer_tokens is None:
+            return Response(status_code=404)
+        body = await request.json()
+        self.token_log.append((request.url.path, body))
+        reply = self.answer_tokens(request.url.path, body)
         return reply if isinstance(reply, Response) else JSONResponse(reply)
 
     async def _complete(self, request: Request) -> Response:

@@ -101,6 +101,13 @@ def test_spellings(token, choice):
     assert choice_of(token, ("Yes", "No")) == choice
 
 
+@pytest.mark.parametrize(
+    ("token", "choice"), [("N", "N/A"), (" n/", "N/A"), ("N/A", "N/A"), ("No", "No"), ("A", None), ("", None)]
+)
+def test_a_choice_that_no_token_spells_is_known_by_its_beginning(token, choice):
+    assert choice_of(token, ("Yes", "No", "N/A")) == choice
+
+
 def test_spellings_are_summed_and_a_missing_choice_is_bounded_not_zero():
     top = [("Yes", math.log(0.5)), (" yes", math.log(0.2)), ("Maybe", math.log(0.01))]
     result = probabilities_from_top_logprobs(top, ("Yes", "No"), Usage())

@@ -84,8 +84,22 @@ def test_in_process_p_yes_and_mass_are_those_of_transformers(server, engine, tra
     assert 0 < sum(first.probabilities.values()) <= 1.001
 
 
-def test_the_server_scores_token_ids_and_is_found_out_by_asking(server, engine):
+def test_the_server_takes_token_ids_which_is_found_out_by_asking(server, engine):
     backend = over_http(server)
+    ours, theirs = p_yes(backend, requests_for()), p_yes(engine, requests_for())
+    assert agreement(ours, theirs) >= 0.95
+    requests = requests_for()[:1]
+    [result, *_], [expected, *_] = (
+        [answer.result for answer in each.score_choices(requests)] for each in (backend, engine)
+    )
+    assert result.complete
+    assert result.probabilities.keys() == expected.probabilities.keys()
+    assert sum(result.probabilities.values()) == pytest.approx(sum(expected.probabilities.values()), rel=0.1)
+    backend.close()
+
+
+def test_generative_scoring_agrees_and_claims_no_mass(server, engine):
+    backend = over_http(server, scoring="generative_scoring")
     ours, theirs = p_yes(backend, requests_for()), p_yes(engine, requests_for())
     assert agreement(ours, theirs) >= 0.95
     result = next(iter(backend.score_choices(requests_for()[:1]))).result
@@ -103,12 +117,15 @@ def test_chat_gives_mass_and_agrees_without_blank_lines(server, engine):
     backend.close()
 
 
-def test_three_choices_go_over_chat(server):
+def test_three_choices_on_every_engine(server, engine):
     rules = make_rule_set("It rhymes.", verification=VerificationConfig(choices=("Yes", "No", "N/A")))
-    backend = over_http(server)
-    ((_, _, result),) = backend.score_choices(requests_for(rules, COMPLETIONS[:1]))
-    assert isinstance(result, Failure) or set(result.probabilities) == {"Yes", "No", "N/A"}
-    backend.close()
+    results = []
+    for backend in (engine, over_http(server), over_http(server, scoring="chat")):
+        ((_, _, result),) = backend.score_choices(requests_for(rules, COMPLETIONS[:1]))
+        assert set(result.probabilities) == {"Yes", "No", "N/A"}
+        results.append(result)
+    assert results[0].probabilities["N/A"] > 0
+    assert results[1].probabilities["N/A"] == pytest.approx(results[0].probabilities["N/A"], rel=0.25)
 
 
 def test_a_conversation_beyond_the_context_is_cut_in_the_middle_on_every_engine(server, engine):

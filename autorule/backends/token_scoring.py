@@ -1,0 +1,95 @@
+"""vLLM's completions of token ids: one request for all questions about a conversation, with the log-probability of
+every spelling of every choice.
+
+No text is tokenised by the server, so none can smuggle a marker of the chat template in; P(yes) and mass are those of
+an engine in this process, and any choices will do.
+"""
+
+import math
+from typing import Any
+
+from autorule.backends.base import ChoiceAnswer, ChoiceProbabilities, ChoiceRequest
+from autorule.backends.chat_tokens import ChatTokens
+from autorule.backends.retrying import FailedExchangeError
+from autorule.records import Failure, Usage
+
+
+class TokenScoring:
+    path = "completions"
+
+    def __init__(self, tokens: ChatTokens, model: str, context: int) -> None:
+        """`context`: tokens that the server takes in one prompt and its answer."""
+        self._tokens = tokens
+        self._model = model
+        self._context = context
+
+    @staticmethod
+    def takes(choices: tuple[str, ...]) -> bool:
+        return True
+
+    def probe(self) -> dict[str, Any]:
+        """A small request that a server answers only as one that honours the asked token ids would."""
+        return self._fields([[1]], [1, 2])
+
+    @staticmethod
+    def understands(reply: Any) -> bool:
+        """Whether the reply to the probe holds what was asked for: servers ignore fields that they do not know."""
+        return {1, 2} <= _logprobs_by_index(reply).get(0, {}).keys()
+
+    def body(self, request: ChoiceRequest) -> tuple[dict[str, Any], bool]:
+        """The body of one request for all questions, and whether the conversation lost its middle. Raises
+        FailedExchangeError when not even the instruction fits the context, BackendError for a choice that no token
+        spells."""
+        fitted = self._tokens.encode_fitting(request, self._context)
+        if isinstance(fitted, Failure):
+            raise FailedExchangeError(fitted.kind, fitted.message, transient=False)
+        prompts = [fitted.prompt.prefix + suffix for suffix in fitted.prompt.suffixes]
+        ids = [i for group in self._tokens.choice_ids(request.choices).values() for i in group]
+        return self._fields(prompts, ids), fitted.trimmed
+
+    def read(self, reply: dict[str, Any], request: ChoiceRequest, trimmed: bool) -> list[ChoiceAnswer]:
+        """The answer to each question, in order. A question without every log-probability in the reply is a Failure."""
+        by_index = _logprobs_by_index(reply)
+        choice_ids = self._tokens.choice_ids(request.choices)
+        usage = reply.get("usage")
+        n_tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        answers: list[ChoiceAnswer] = []
+        for index, question in enumerate(request.questions):
+            found = by_index.get(index, {})
+            result: ChoiceProbabilities | Failure
+            if all(i in found for group in choice_ids.values() for i in group):
+                # The server counts the conversation for each question; all of it is put on the first one.
+                tokens = Usage(prompt_tokens=n_tokens if isinstance(n_tokens, int) and not answers else 0)
+                sums = {choice: sum(math.exp(found[i]) for i in group) for choice, group in choice_ids.items()}
+                result = ChoiceProbabilities(probabilities=sums, trimmed=trimmed, usage=tokens)
+            else:
+                message = f"the reply lacks log-probabilities of the choices for question {index}: {reply!r:.300}"
+                result = Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
+            answers.append(ChoiceAnswer(request, question, result))
+        return answers
+
+    def _fields(self, prompts: list[list[int]], ids: list[int]) -> dict[str, Any]:
+        return {
+            "model": self._model,
+            "prompt": prompts,
+            "max_tokens": 1,
+            "temperature": 0,
+            "logprobs": 1,  # without it the server returns none at all; the ids below say which
+            "logprob_token_ids": ids,
+            "return_tokens_as_token_ids": True,
+        }
+
+
+def _logprobs_by_index(reply: Any) -> dict[int, dict[int, float]]:
+    """Question -> token id -> log-probability of the first token of its answer, as far as the reply tells them."""
+    entries = reply.get("choices") if isinstance(reply, dict) else None
+    found: dict[int, dict[int, float]] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        try:
+            top = entry["logprobs"]["top_logprobs"][0].items()
+            found[int(entry["index"])] = {
+                int(token.removeprefix("token_id:")): float(logprob) for token, logprob in top if logprob <= 1e-3
+            }
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            continue  # the questions that this leaves out are failures
+    return found

@@ -1,0 +1,105 @@
+"""What a server tells about itself: the models it serves, vLLM's key-value blocks, and its interfaces that take token
+ids."""
+
+import asyncio
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from autorule.backends.chat_tokens import load_chat_tokens
+from autorule.backends.generative_scoring import GenerativeScoring
+from autorule.backends.servers import Server
+from autorule.backends.token_scoring import TokenScoring
+from autorule.config import ModelConfig
+from autorule.errors import MissingExtraError
+
+log = logging.getLogger(__name__)
+METRICS_PATH = "/metrics"
+TIMEOUT_S = 20.0
+
+Scoring = TokenScoring | GenerativeScoring
+
+
+async def find_scoring(
+    session: aiohttp.ClientSession, server: Server, config: ModelConfig, align: int
+) -> Scoring | None:
+    """The best way to ask the server for verdicts in token ids; None where it has none, or no tokenizer is here.
+
+    Warns of what its key-value blocks cost conversations filled up to `align` tokens. Raises aiohttp.ClientError or
+    TimeoutError when the server can't be asked, BackendError for a tokenizer that can't be used.
+    """
+    status, metrics = await get(session, server.at(METRICS_PATH))
+    settings = cache_settings(metrics.decode(errors="replace")) if status == 200 else None
+    if settings and (lost := lost_by_blocks(*settings, align)):
+        log.warning("%s: %s", server.base_url, lost)
+    status, content = await get(session, server.at("models"))
+    served = served_models(content).get(config.model, {}) if status == 200 else {}
+    root = str(served.get("root", ""))
+    name = config.tokenizer or (root if Path(root, "tokenizer_config.json").is_file() else None)
+    if name is None:
+        return None
+    try:
+        tokens = await asyncio.to_thread(load_chat_tokens, name)
+    except MissingExtraError as error:
+        log.warning("verdicts are asked for as text, not in token ids: %s", error)
+        return None
+    context = served.get("max_model_len")
+    context = context if isinstance(context, int) else 1 << 30
+    ways: list[Scoring] = [GenerativeScoring(tokens, config.model, context)]
+    if config.scoring == "auto":
+        ways.insert(0, TokenScoring(tokens, config.model, context))
+    for way in ways:
+        if way.understands(await _post(session, server.at(way.path), way.probe())):
+            return way
+    return None
+
+
+def served_models(content: bytes) -> dict[str, dict[str, Any]]:
+    """Name -> what the server tells of the model."""
+    try:
+        return {str(model["id"]): model for model in json.loads(content)["data"]}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def lost_by_blocks(block_size: int, prefix_caching: bool, align: int) -> str | None:
+    """What the server's key-value cache costs, as a warning; None when it is set up well for shared prefixes."""
+    if not prefix_caching:
+        return (
+            "prefix caching is off, so every rule computes the whole conversation again: start it with prefix caching"
+        )
+    if align % block_size == 0:
+        return None
+    return (
+        f"its key-value blocks hold {block_size} tokens and a conversation is filled up to a multiple of {align}, so "
+        f"every rule computes about {block_size // 2} tokens of the conversation again: start it with --block-size 16 "
+        "(32 on a CPU)"
+    )
+
+
+def cache_settings(metrics: str) -> tuple[int, bool] | None:
+    """(block size, whether prefixes are cached) from the metrics that vLLM publishes; None where they don't tell."""
+    found = re.search(r"^vllm:cache_config_info\{(?P<labels>.*)\}", metrics, re.MULTILINE)
+    labels = dict(re.findall(r'(\w+)="([^"]*)"', found["labels"])) if found else {}
+    block_size = labels.get("block_size", "")
+    return (int(block_size), labels.get("enable_prefix_caching") == "True") if block_size.isdigit() else None
+
+
+async def get(session: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
+    """(status, content). Raises aiohttp.ClientError, TimeoutError."""
+    async with session.get(url, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as response:
+        return response.status, await response.read()
+
+
+async def _post(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Any:
+    """The reply; None when it is no success or no JSON."""
+    async with session.post(url, json=body, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as response:
+        content = await response.read()
+    try:
+        return json.loads(content) if response.status == 200 else None
+    except ValueError:
+        return None
