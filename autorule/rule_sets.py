@@ -76,7 +76,7 @@ class Provenance(Record):
 class Edit(Record):
     """One change by a person or a command. Like the whole file it holds no time: the order of edits is the history."""
 
-    action: Literal["imported", "added", "reworded", "dropped", "pinned", "unpinned", "merged"]
+    action: Literal["imported", "added", "reworded", "dropped", "pinned", "unpinned", "merged", "calibrated"]
     by: str
     rule_id: str
     """Id of the rule after the edit; of a dropped one, the id that it had."""

@@ -35,6 +35,7 @@ from autorule.stability import Stability
 from autorule.verdict_tables import read_rewards
 
 if TYPE_CHECKING:
+    from autorule.calibration import RuleCalibration
     from autorule.verifier_check import CheckReport
 
 out = Console(highlight=False, soft_wrap=True)
@@ -205,6 +206,17 @@ def print_verifier_check(reports: "Sequence[CheckReport]") -> None:
     ]
     for name, value in rows:
         table.add_row(name, *(_figure(value(report)) for report in reports))
+    out.print(table)
+
+
+def print_calibration(found: "Sequence[RuleCalibration]") -> None:
+    table = Table(title="Thresholds of rules", title_justify="left")
+    for name in ("rule", "labels", "balanced accuracy", "held out", "threshold"):
+        table.add_column(name, justify="left" if name == "rule" else "right")
+    for rule in found:
+        kept = "kept" if rule.threshold is None else _figure(rule.threshold)
+        figures = (_figure(rule.n), _figure(rule.before), _figure(rule.after), kept)
+        table.add_row(escape(printable(rule.text)), *figures)
     out.print(table)
 
 

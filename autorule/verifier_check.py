@@ -54,7 +54,7 @@ class CheckReport(Record):
     n_cached: int
 
 
-class _Run(NamedTuple):
+class LabelRun(NamedTuple):
     verdicts: list[Verdict]
     seconds: float
     counts: CallCounts
@@ -79,11 +79,11 @@ def check_verifier(labels: Sequence[Label], config: CheckConfig) -> Iterator[Che
 def _check_mode(labels: Sequence[Label], config: CheckConfig, verification: VerificationConfig) -> CheckReport:
     spec = VerificationSpec.from_config(verification, load_prompt(verification.prompt_name))
     backend = open_cached(config.model, config.cache)
-    main = _verify(labels, spec, backend)
+    main = verify_labels(labels, spec, backend)
     flips = {}
     for name, changed, one_by_one in _variants(spec):
         step = -(-len(labels) // APART_AT_MOST) if one_by_one else 1
-        other = _verify(labels[::step], changed, open_cached(config.model, config.cache), one_by_one)
+        other = verify_labels(labels[::step], changed, open_cached(config.model, config.cache), one_by_one)
         flips[name] = flip_rate(main.verdicts[::step], other.verdicts)
     satisfied = [label.satisfied for label in labels]
     sent = main.counts.sent
@@ -114,7 +114,9 @@ def _variants(spec: VerificationSpec) -> Iterator[tuple[str, VerificationSpec, b
     yield "choice order", spec.model_copy(update={"choices": tuple(reversed(spec.choices))}), False
 
 
-def _verify(labels: Sequence[Label], spec: VerificationSpec, backend: CachedBackend, one_by_one: bool = False) -> _Run:
+def verify_labels(
+    labels: Sequence[Label], spec: VerificationSpec, backend: CachedBackend, one_by_one: bool = False
+) -> LabelRun:
     """A verdict for each label. With `one_by_one` the rules of a completion are asked about apart, last one first."""
     rules = {label.rule: Rule(rule_id=content_id("rule", label.rule), text=label.rule, support=0) for label in labels}
     rule_set = RuleSet(rules=tuple(rules.values()), verification=spec, reward=RewardConfig())
@@ -132,7 +134,7 @@ def _verify(labels: Sequence[Label], spec: VerificationSpec, backend: CachedBack
             found |= {(completion_id, verdict.rule_id): verdict for verdict in verdicts}
     seconds = time.perf_counter() - begun
     ordered = [found[label.completion.completion_id, rules[label.rule].rule_id] for label in labels]
-    return _Run(ordered, seconds, backend.counts)
+    return LabelRun(ordered, seconds, backend.counts)
 
 
 def _by_kind(labels: Sequence[Label], verdicts: Sequence[Verdict]) -> dict[str, Quality]:

@@ -57,7 +57,7 @@ def measure_quality(verdicts: Sequence[Verdict], satisfied: Sequence[bool]) -> Q
         share_satisfied=float(truth.mean()),
         share_yes=float(yes[answered].mean()) if answered.any() else None,
         accuracy=float((yes == truth)[answered].mean()) if answered.any() else None,
-        balanced_accuracy=_balanced(truth[answered], yes[answered]),
+        balanced_accuracy=balanced_accuracy(truth[answered], yes[answered]),
         auc=_auc(truth[ranked], p[ranked]),
         ece=_ece(truth[ranked], p[ranked]),
         reliability=reliability(truth[ranked], p[ranked]),
@@ -107,7 +107,8 @@ def flip_rate(one: Sequence[Verdict], other: Sequence[Verdict]) -> float | None:
     return sum(a != b for a, b in both) / len(both) if both else None
 
 
-def _balanced(truth: Array, yes: Array) -> float | None:
+def balanced_accuracy(truth: Array, yes: Array) -> float | None:
+    """Mean of the shares of satisfied and of unsatisfied labels that are told right; None when one kind is absent."""
     if len(set(truth.tolist())) < 2:
         return None
     return float((yes[truth].mean() + (~yes[~truth]).mean()) / 2)

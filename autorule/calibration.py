@@ -1,0 +1,117 @@
+"""A threshold of its own for each rule, from labels: a verifier says Yes too readily to one rule, too seldom to another."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from autorule.backends import open_cached
+from autorule.config import CacheConfig, ModelConfig
+from autorule.errors import InputError, RuleSetError
+from autorule.labels import Label
+from autorule.records import Record
+from autorule.rule_editing import changed
+from autorule.rule_sets import Edit, RuleSet
+from autorule.rule_text import normalise_rule
+from autorule.stage_config import Config
+from autorule.verifier_check import LEAST_LABELS, verify_labels
+from autorule.verifier_metrics import Array, balanced_accuracy, best_threshold
+
+FOLDS = 5
+"""Of the cross-validation; a rule also needs so many labels of either answer."""
+
+
+class CalibrationConfig(Config):
+    model: ModelConfig = ModelConfig()
+    cache: CacheConfig = CacheConfig()
+    columns: dict[str, str] = {}
+
+
+class RuleCalibration(Record):
+    """What the labels say about one rule."""
+
+    rule_id: str
+    text: str
+    n: int
+    """Labels with a P(yes)."""
+    before: float | None = None
+    """Balanced accuracy with the threshold so far."""
+    after: float | None = None
+    """Balanced accuracy with thresholds chosen without the labels that they are measured on (five folds)."""
+    threshold: float | None = None
+    """The new threshold; None where the rule keeps its own, because there are too few labels or it is no worse."""
+
+
+def calibrate(
+    rule_set: RuleSet, labels: Sequence[Label], config: CalibrationConfig, by: str
+) -> tuple[RuleSet, list[RuleCalibration]]:
+    """The rule set with a threshold for each rule whose labels support another one, and the figures of every rule.
+
+    Labels belong to a rule by its text. Raises RuleSetError for a rule set without P(yes), InputError when no label is
+    about any of its rules.
+    """
+    if rule_set.verification.mode != "direct":
+        raise RuleSetError(
+            f"the rule set is verified in mode {rule_set.verification.mode}, which gives no P(yes): there is no "
+            "threshold to choose; use verification.mode=direct"
+        )
+    rule_of = {normalise_rule(rule.text): rule for rule in rule_set.rules}
+    own = [
+        label._replace(rule=rule_of[text].text) for label in labels if (text := normalise_rule(label.rule)) in rule_of
+    ]
+    if not own:
+        raise InputError(
+            f"none of the {len(labels)} labels is about a rule of the set: the column rule must hold the texts of its "
+            f"rules, such as {rule_set.rules[0].text!r}"
+        )
+    run = verify_labels(own, rule_set.verification, open_cached(config.model, config.cache))
+    measured: dict[str, list[tuple[bool, float]]] = {rule.text: [] for rule in rule_set.rules}
+    for label, verdict in zip(own, run.verdicts, strict=True):
+        if verdict.p_yes is not None:
+            measured[label.rule].append((label.satisfied, verdict.p_yes))
+    found = []
+    for rule in rule_set.rules:
+        so_far = rule_set.verification.threshold if rule.threshold is None else rule.threshold
+        figures = measure_rule(measured[rule.text], so_far)
+        found.append(RuleCalibration(rule_id=rule.rule_id, text=rule.text, **figures))
+    return _with_thresholds(rule_set, found, by), found
+
+
+def measure_rule(labels: Sequence[tuple[bool, float]], so_far: float) -> dict[str, float | int | None]:
+    """n, before, after and threshold, as in RuleCalibration, of one rule with (satisfied, P(yes)) of each label."""
+    truth = np.array([satisfied for satisfied, _ in labels], dtype=bool)
+    p = np.array([p_yes for _, p_yes in labels])
+    n_rarer = min(int(truth.sum()), int((~truth).sum()))
+    if len(labels) < LEAST_LABELS or n_rarer < FOLDS:
+        return {"n": len(labels)}
+    before, after = balanced_accuracy(truth, p >= so_far), balanced_accuracy(truth, _held_out(truth, p))
+    assert before is not None
+    assert after is not None
+    threshold = best_threshold(truth, p)[0] if after > before else None
+    return {"n": len(labels), "before": before, "after": after, "threshold": threshold}
+
+
+def _held_out(truth: Array, p: Array) -> Array:
+    """Whether each label's P(yes) reaches the threshold chosen from the other folds."""
+    from sklearn.model_selection import StratifiedKFold
+
+    yes = np.zeros(len(truth), dtype=bool)
+    for chosen_on, measured_on in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(p, truth):
+        threshold, _ = best_threshold(truth[chosen_on], p[chosen_on])
+        yes[measured_on] = p[measured_on] >= (0.5 if threshold is None else threshold)
+    return yes
+
+
+def _with_thresholds(rule_set: RuleSet, found: Sequence[RuleCalibration], by: str) -> RuleSet:
+    new = {c.rule_id: c.threshold for c in found if c.threshold is not None}
+    rules = [r.model_copy(update={"threshold": new[r.rule_id]}) if r.rule_id in new else r for r in rule_set.rules]
+    edits = [
+        Edit(
+            action="calibrated",
+            by=by,
+            rule_id=c.rule_id,
+            reason=f"threshold {c.threshold:.4g} by {c.n} labels: balanced accuracy {c.before:.3f}, now {c.after:.3f}",
+        )
+        for c in found
+        if c.threshold is not None
+    ]
+    return changed(rule_set, rules, edits)

@@ -1,0 +1,60 @@
+"""Thresholds of rules from labels: only where there are enough, and only where they do better on labels not seen."""
+
+import random
+
+import pytest
+
+from autorule.backends.scripted import ScriptedBackend
+from autorule.calibration import CalibrationConfig, calibrate, measure_rule
+from autorule.errors import InputError, RuleSetError
+from autorule.labels.rows import Label, labelled_completion
+from autorule.rule_editing import reword
+from autorule.rule_sets import dump_rule_set, load_rule_set
+from autorule.stage_config import VerificationConfig
+from tests.conftest import make_rule_set, messages
+
+SHY = "It names a fruit."  # said Yes to with 0.3 where it holds, with 0.1 where it does not
+FEW = "It rhymes."
+RULES = make_rule_set(SHY, FEW)
+CONFIG = CalibrationConfig.model_validate(
+    {"model": {"backend": "scripted", "model": "tests.unit.test_calibration:shy"}, "cache": {"enabled": False}}
+)
+
+
+def shy():
+    return ScriptedBackend(choice_script=lambda request, _: 0.3 if "pear" in request.messages[-1].content else 0.1)
+
+
+def labels(rule, n):
+    texts = [f"{'pear' if i % 2 else 'stone'} {i}" for i in range(n)]
+    return [Label(labelled_completion(i, None, messages("?"), t), rule, "pear" in t, rule) for i, t in enumerate(texts)]
+
+
+def test_a_shy_rule_gets_a_low_threshold_and_a_rule_with_few_labels_keeps_its_own(tmp_path):
+    calibrated, (shy_one, few) = calibrate(RULES, [*labels(SHY.upper(), 24), *labels(FEW, 12)], CONFIG, "me")
+    assert (shy_one.n, shy_one.before, shy_one.after) == (24, 0.5, 1.0)
+    assert 0.1 < calibrated.rules[0].threshold <= 0.3
+    assert few.threshold is None
+    assert calibrated.rules[1] == RULES.rules[1]
+    assert [(edit.action, edit.rule_id) for edit in calibrated.history] == [("calibrated", RULES.rules[0].rule_id)]
+    path = tmp_path / "rules.json"
+    path.write_text(dump_rule_set(calibrated))
+    assert load_rule_set(path) == calibrated
+    reworded = reword(calibrated, calibrated.rules[0].rule_id, "It names a pear.", "me")
+    assert reworded.rules[0].threshold is None, "it was chosen for another text"
+
+
+def test_noise_gives_no_threshold():
+    rng = random.Random(5)
+    kept = [measure_rule([(rng.random() < 0.5, rng.random()) for _ in range(60)], 0.5) for _ in range(20)]
+    assert sum(figures["threshold"] is None for figures in kept) >= 8
+    good = measure_rule([(i % 2 == 0, 0.9 if i % 2 == 0 else 0.2) for i in range(60)], 0.5)
+    assert (good["before"], good["threshold"]) == (1.0, None), "there is nothing to gain"
+
+
+def test_what_can_not_be_calibrated_is_said():
+    with pytest.raises(InputError, match=r"none of the 20 labels .* texts of its rules"):
+        calibrate(RULES, labels("Something else.", 20), CONFIG, "me")
+    reasoned = make_rule_set(SHY, verification=VerificationConfig(mode="reasoned"))
+    with pytest.raises(RuleSetError, match="no P"):
+        calibrate(reasoned, labels(SHY, 24), CONFIG, "me")
