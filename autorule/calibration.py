@@ -1,4 +1,4 @@
-"""A threshold of its own for each rule, from labels: a verifier says Yes too readily to one rule, too seldom to another."""
+"""A threshold of its own for each rule, from labels: verifiers say Yes too readily to some, too seldom to others."""
 
 from collections.abc import Sequence
 

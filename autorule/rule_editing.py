@@ -65,7 +65,8 @@ def reword(rule_set: RuleSet, rule_id: str, text: str, by: str, reason: str | No
     """The set with another text for one rule.
 
     The rule gets the id of its new text and keeps its sources; its threshold and statistics go, since they were
-    measured with the old text. Raises RuleSetError for an unknown rule, a text without words, and a text that a rule has already.
+    measured with the old text. Raises RuleSetError for an unknown rule, a text without words, and a text that a rule
+    has already.
     """
     rule = find_rule(rule_set, rule_id)
     text = rule_text(text)
