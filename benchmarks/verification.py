@@ -85,11 +85,14 @@ def measure_layouts(folder: str, base_url: str, rounds: int) -> dict[str, Any]:
 
 
 def time_case(case: Case, engines: dict[str, Any], rng: random.Random) -> dict[str, float]:
-    """Way -> verdicts a second; and the raw prefill rate of vLLM in tokens a second."""
-    n_verdicts = case.n_rules * len(case.requests)
+    """Way -> verdicts a second; and the raw prefill rate of vLLM in tokens a second.
+
+    One server answers the ways over HTTP, so each has conversations of its own: none finds another's in the cache.
+    """
     rates = {}
-    for way in ("http chat", "http scoring", "http tokens", "in process", "transformers"):
-        rates[way] = n_verdicts / _seconds(lambda way=way: list(engines[way].score_choices(case.requests)))
+    for way in (*HTTP_AND_PROCESS, "transformers"):
+        own = make_case(engines["transformers"]._load().tokens, rng, case.n_rules, case.length).requests
+        rates[way] = case.n_rules * len(own) / _seconds(lambda way=way, own=own: list(engines[way].score_choices(own)))
     vllm, local = engines["in process"], engines["transformers"]
     rates["reference"] = len(case.reference) / _seconds(lambda: run_ids(vllm, case.reference))
     raw = [[rng.randrange(1000, 40_000) for _ in prompt] for prompt in case.reference]
