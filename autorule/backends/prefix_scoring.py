@@ -18,8 +18,9 @@ from autorule.backends.chat_tokens import SharedPrompt
 
 log = logging.getLogger(__name__)
 FREE_MEMORY_SHARE = 0.25
-PACKED_TOKENS = 1024
-"""Of questions in one sequence: attention to what the mask hides is computed too, and grows with the square."""
+PACKED_TOKENS = {"cpu": 256, "cuda": 1024}
+"""Of questions in one sequence: attention to what the mask hides is computed too, and grows with the square. Measured on
+a CPU; a GPU needs more tokens at once to be busy."""
 
 
 class PrefixScorer:
@@ -67,7 +68,7 @@ class PrefixScorer:
             n_tokens, width = n_tokens + len(suffix), max(width, len(suffix))
             if self.packed:
                 needed = n_tokens * self._bytes_per_token + 4 * n_tokens * (n_prefix + n_tokens)
-                too_many = needed > budget or n_tokens > PACKED_TOKENS
+                too_many = needed > budget or n_tokens > PACKED_TOKENS[self._device.partition(":")[0]]
             else:
                 too_many = (fitting + 1) * (n_prefix + width) * self._bytes_per_token > budget
             if fitting and (too_many or fitting == self.most_questions):
