@@ -19,8 +19,8 @@ from autorule.backends.chat_tokens import SharedPrompt
 log = logging.getLogger(__name__)
 FREE_MEMORY_SHARE = 0.25
 PACKED_TOKENS = {"cpu": 256, "cuda": 1024}
-"""Of questions in one sequence: attention to what the mask hides is computed too, and grows with the square. Measured on
-a CPU; a GPU needs more tokens at once to be busy."""
+"""Of questions in one sequence: attention to what the mask hides is computed too, and grows with the square. The
+figure for the CPU is measured; a GPU needs more tokens at once to be busy."""
 
 
 class PrefixScorer:
