@@ -87,16 +87,20 @@ def measure_layouts(folder: str, base_url: str, rounds: int) -> dict[str, Any]:
 def time_case(case: Case, engines: dict[str, Any], rng: random.Random) -> dict[str, float]:
     """Way -> verdicts a second; and the raw prefill rate of vLLM in tokens a second.
 
-    One server answers the ways over HTTP, so each has conversations of its own: none finds another's in the cache.
+    One server answers the ways over HTTP, so each has conversations of its own: none finds another's in the cache. Each
+    engine answers a short conversation before it is timed: its threads are awake, and the last engine's asleep.
     """
     rates = {}
+    tokens = engines["transformers"]._load().tokens
     for way in (*HTTP_AND_PROCESS, "transformers"):
-        own = make_case(engines["transformers"]._load().tokens, rng, case.n_rules, case.length).requests
+        own = make_case(tokens, rng, case.n_rules, case.length).requests
+        list(engines[way].score_choices(make_case(tokens, rng, 5, 200).requests))
         rates[way] = case.n_rules * len(own) / _seconds(lambda way=way, own=own: list(engines[way].score_choices(own)))
     vllm, local = engines["in process"], engines["transformers"]
     rates["reference"] = len(case.reference) / _seconds(lambda: run_ids(vllm, case.reference))
     raw = [[rng.randrange(1000, 40_000) for _ in prompt] for prompt in case.reference]
     rates["raw prefill"] = sum(map(len, raw)) / _seconds(lambda: run_ids(vllm, raw))
+    run_padded(local, make_case(tokens, rng, 5, 200).reference)
     rates["transformers full"] = len(case.reference) / _seconds(lambda: run_padded(local, case.reference))
     return rates
 
