@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from autorule import progress
 from autorule.backends import open_cached
 from autorule.backends.cached import CachedBackend
 from autorule.config import CacheConfig, ModelConfig
@@ -79,11 +80,11 @@ def check_verifier(labels: Sequence[Label], config: CheckConfig) -> Iterator[Che
 def _check_mode(labels: Sequence[Label], config: CheckConfig, verification: VerificationConfig) -> CheckReport:
     spec = VerificationSpec.from_config(verification, load_prompt(verification.prompt_name))
     backend = open_cached(config.model, config.cache)
-    main = verify_labels(labels, spec, backend)
+    main = verify_labels(labels, spec, backend, name=spec.mode)
     flips = {}
     for name, changed, one_by_one in _variants(spec):
         step = -(-len(labels) // APART_AT_MOST) if one_by_one else 1
-        other = verify_labels(labels[::step], changed, open_cached(config.model, config.cache), one_by_one)
+        other = verify_labels(labels[::step], changed, open_cached(config.model, config.cache), one_by_one, name)
         flips[name] = flip_rate(main.verdicts[::step], other.verdicts)
     satisfied = [label.satisfied for label in labels]
     sent = main.counts.sent
@@ -115,13 +116,21 @@ def _variants(spec: VerificationSpec) -> Iterator[tuple[str, VerificationSpec, b
 
 
 def verify_labels(
-    labels: Sequence[Label], spec: VerificationSpec, backend: CachedBackend, one_by_one: bool = False
+    labels: Sequence[Label],
+    spec: VerificationSpec,
+    backend: CachedBackend,
+    one_by_one: bool = False,
+    name: str = "verdicts",
 ) -> LabelRun:
-    """A verdict for each label. With `one_by_one` the rules of a completion are asked about apart, last one first."""
+    """A verdict for each label. With `one_by_one` the rules of a completion are asked about apart, last one first.
+
+    Its progress goes by `name`.
+    """
     rules = {label.rule: Rule(rule_id=content_id("rule", label.rule), text=label.rule, support=0) for label in labels}
     rule_set = RuleSet(rules=tuple(rules.values()), verification=spec, reward=RewardConfig())
     groups = [[label] for label in reversed(labels)] if one_by_one else [list(labels)]
     found: dict[tuple[str, str], Verdict] = {}
+    progress.announce(name, len({(label.completion.completion_id, label.rule) for label in labels}))
     begun = time.perf_counter()
     for group in groups:
         own: dict[str, dict[str, Rule]] = {}
@@ -132,6 +141,7 @@ def verify_labels(
         asked = {completion_id: tuple(by_text.values()) for completion_id, by_text in own.items()}
         for completion_id, verdicts in Verifier(backend, rule_set, asked.__getitem__).verdicts(completions.values()):
             found |= {(completion_id, verdict.rule_id): verdict for verdict in verdicts}
+            progress.advance(name, len(verdicts))
     seconds = time.perf_counter() - begun
     ordered = [found[label.completion.completion_id, rules[label.rule].rule_id] for label in labels]
     return LabelRun(ordered, seconds, backend.counts)

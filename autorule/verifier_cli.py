@@ -54,7 +54,8 @@ def check(
     drawn = sample_labels(
         read_labels(labels, _layout(source), settings.columns, side_file), settings.sample, settings.seed
     )
-    reports = list(check_verifier(drawn, settings))
+    with terminal.progress_bars():
+        reports = list(check_verifier(drawn, settings))
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "report.json", f"[{', '.join(report.model_dump_json(indent=2) for report in reports)}]\n")
     terminal.print_verifier_check(reports)
@@ -90,7 +91,8 @@ def calibrate_(
     }
     settings = settings_of(CalibrationConfig, options, config, set_)
     own = read_labels(labels, _layout(source), settings.columns, side_file)
-    calibrated, found = calibrate(load_rule_set(rule_set), own, settings, user_name(by))
+    with terminal.progress_bars():
+        calibrated, found = calibrate(load_rule_set(rule_set), own, settings, user_name(by))
     save_rule_set(out, calibrated)
     terminal.print_calibration(found)
     typer.echo(f"rule set: {out}")

@@ -28,6 +28,8 @@ from autorule.records import CallCounts, Failure, Messages, ModelOutput
 from autorule.token_estimate import estimate_message_tokens, estimate_tokens
 
 Request = TypeVar("Request", GenerateRequest, ChoiceRequest)
+QUESTIONS_PER_LOOKUP = 500
+"""One query of the store; a conversation's questions stay together."""
 
 
 class CachedBackend:
@@ -135,45 +137,39 @@ class CachedBackend:
         self._account.spend(counts)
 
     def score_choices(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
-        to_send = []
-        for request in requests:
-            known = self._known_choices(request)
+        to_send: list[ChoiceRequest] = []
+        # By the request's identity: a back end answers with the request that it was given.
+        keys_to_send: dict[int, dict[Question, bytes]] = {}
+        for group in _groups_by_questions(requests, QUESTIONS_PER_LOOKUP):
+            keyed = [(request, _choice_keys(self.identity, request)) for request in group]
+            stored = self._store.choices([key for _, keys in keyed for key in keys.values()]) if self._store else {}
+            known: list[ChoiceAnswer] = []
+            for request, keys in keyed:
+                known += _known_choices(request, keys, stored)
+                missing = {question: key for question, key in keys.items() if key not in stored}
+                if missing:
+                    to_send.append(dataclasses.replace(request, questions=tuple(missing)))
+                    keys_to_send[id(to_send[-1])] = missing
             self.counts += CallCounts(cached=len(known))
             yield from known
-            answered = {answer.question for answer in known}
-            missing = tuple(question for question in request.questions if question not in answered)
-            if missing:
-                to_send.append(dataclasses.replace(request, questions=missing))
         unsent: list[ChoiceRequest] = []
         if self.batch_size is None:
             for answer in self._backend.score_choices(self._affordable(to_send, unsent)):
-                yield from self._keep_choices([answer])
+                yield from self._keep_choices([answer], keys_to_send)
         else:
             for request in to_send:
-                yield from self._keep_choices(list(self._backend.score_choices(self._affordable([request], unsent))))
+                answers = list(self._backend.score_choices(self._affordable([request], unsent)))
+                yield from self._keep_choices(answers, keys_to_send)
         for request in unsent:
             yield from (ChoiceAnswer(request, question, self._over_budget(request)) for question in request.questions)
 
-    def _known_choices(self, request: ChoiceRequest) -> list[ChoiceAnswer]:
-        if self._store is None:
-            return []
-        keys = _choice_keys(self.identity, request)
-        stored = self._store.choices(list(keys))
-        known = []
-        for key, question in keys.items():
-            if key in stored:
-                result = ChoiceProbabilities.model_validate_json(stored[key])
-                known.append(ChoiceAnswer(request, question, result))
-        return known
-
-    def _keep_choices(self, answers: list[ChoiceAnswer]) -> list[ChoiceAnswer]:
+    def _keep_choices(self, answers: list[ChoiceAnswer], keys: dict[int, dict[Question, bytes]]) -> list[ChoiceAnswer]:
         """Counts and commits the answers. Failures are not stored: they are asked again."""
         rows = []
         for request, question, result in answers:
             self._count(result, request.messages)
             if isinstance(result, ChoiceProbabilities):
-                key = next(iter(_choice_keys(self.identity, dataclasses.replace(request, questions=(question,)))))
-                rows.append((key, result.model_dump_json()))
+                rows.append((keys[id(request)][question], result.model_dump_json(exclude_defaults=True)))
         if self._store:
             self._store.put_choices(rows)
         return answers
@@ -234,10 +230,29 @@ def _generation_key(identity: str, request: GenerateRequest) -> bytes:
     )
 
 
-def _choice_keys(identity: str, request: ChoiceRequest) -> dict[bytes, Question]:
-    """Key -> question. The conversation is hashed once for all its questions."""
+def _choice_keys(identity: str, request: ChoiceRequest) -> dict[Question, bytes]:
+    """The key of each question. The conversation is hashed once for all of them."""
     shared = _hash(["choices", identity, _plain(request.messages), list(request.choices), request.prompt_sha256])
-    return {hashlib.sha256(shared + question.text.encode()).digest(): question for question in request.questions}
+    return {question: hashlib.sha256(shared + question.text.encode()).digest() for question in request.questions}
+
+
+def _known_choices(request: ChoiceRequest, keys: dict[Question, bytes], stored: dict[bytes, str]) -> list[ChoiceAnswer]:
+    read = ChoiceProbabilities.model_validate_json
+    return [ChoiceAnswer(request, question, read(stored[key])) for question, key in keys.items() if key in stored]
+
+
+def _groups_by_questions(requests: Iterable[ChoiceRequest], n_questions: int) -> Iterator[list[ChoiceRequest]]:
+    """The requests in order, in lists of about so many questions."""
+    group: list[ChoiceRequest] = []
+    n = 0
+    for request in requests:
+        group.append(request)
+        n += len(request.questions)
+        if n >= n_questions:
+            yield group
+            group, n = [], 0
+    if group:
+        yield group
 
 
 def _plain(messages: Messages) -> list[tuple[str, str]]:
