@@ -13,6 +13,8 @@ from autorule import __version__, terminal
 from autorule.command_settings import given, mapping, model_options, run_options, settings_of
 from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
+from autorule.export_cli import register as register_exports
+from autorule.reward_cli import reward_app, serve_
 from autorule.rules_cli import rules_app
 from autorule.stage_config import Config
 from autorule.verifier_cli import verifier_app
@@ -27,6 +29,9 @@ cache_app = typer.Typer(help="The cache of model answers.", no_args_is_help=True
 app.add_typer(cache_app, name="cache")
 app.add_typer(rules_app, name="rules")
 app.add_typer(verifier_app, name="verifier")
+app.add_typer(reward_app, name="reward")
+register_exports(app)
+app.command("serve")(serve_)
 
 _debug = False
 

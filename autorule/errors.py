@@ -36,6 +36,10 @@ class MissingExtraError(AutoruleError):
         super().__init__(f"{purpose} needs the package {package!r}: pip install 'autorule[{extra}]'")
 
 
+class UnscoredError(AutoruleError):
+    """A completion has no reward, and its trainer knows no unscored ones."""
+
+
 class RunFailedError(AutoruleError):
     """A run ended without all its results; what it finished is on disk and in the cache."""
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from autorule.code_checks import CodeCheck
+
 Role = Literal["system", "user", "assistant", "tool"]
 Stage = Literal["interpretation", "chain_check", "mining", "synthesis", "verification"]
 Order = Literal["chosen_first", "rejected_first"]
@@ -185,6 +187,9 @@ class Rule(Record):
     threshold: float | None = Field(default=None, ge=0, le=1)
     """P(yes) from which the rule counts as satisfied, from a calibration; that of the rule set when None."""
     aspect: str | None = None
+    """What the rule is about, such as format or safety: rewards can be told apart by it."""
+    check: CodeCheck | None = None
+    """Decides the rule by code, without a model."""
     contradicts: tuple[str, ...] = ()
     """Ids of rules of the same set that no response can satisfy together with this one."""
     pinned: bool = False

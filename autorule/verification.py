@@ -8,7 +8,8 @@ after free text, and on all rules at once, are in reasoned_verification.py.
 from typing import Literal
 
 from autorule.backends.base import ChoiceProbabilities, ChoiceRequest, Question
-from autorule.conversation import render_conversation
+from autorule.conversation import final_view, render_conversation
+from autorule.errors import AutoruleError
 from autorule.records import Completion, Failure, Messages, PreferencePair, Rule, Verdict, VerdictLabel, content_id
 from autorule.rule_sets import RuleSet, VerificationSpec
 
@@ -22,11 +23,16 @@ def describe_choices(choices: tuple[str, ...]) -> str:
 
 
 def questions_of(rule_set: RuleSet) -> tuple[Question, ...]:
-    """What is asked about every conversation, rule by rule. The prompt shows {rule} in its question, and {choices}."""
+    """What is asked about every conversation, rule by rule; nothing for those that code decides.
+
+    The prompt shows {rule} in its question, and {choices}.
+    """
     spec = rule_set.verification
     choices = {"choices": describe_choices(spec.choices)}
     return tuple(
-        Question(rule.rule_id, spec.prompt.render_question({"rule": rule.text}, choices)) for rule in rule_set.rules
+        Question(rule.rule_id, spec.prompt.render_question({"rule": rule.text}, choices))
+        for rule in rule_set.rules
+        if rule.check is None
     )
 
 
@@ -85,6 +91,27 @@ def read_verdict(
         mass=mass if result.complete else None,
         trimmed=trimmed or result.trimmed,
         failure=failure,
+    )
+
+
+def check_by_code(completion: Completion, rule: Rule, spec: VerificationSpec) -> Verdict:
+    """The verdict on a rule with a code check. One that can't be computed is unscored."""
+    assert rule.check is not None
+    turns = final_view(completion.completion) if spec.completion_view == "final" else completion.completion
+    text = "\n\n".join(turn.content for turn in turns if turn.role == "assistant")
+    try:
+        satisfied = rule.check.holds(text)
+    except AutoruleError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a checking package trips over is this rule's failure alone
+        message = f"the check {rule.check.kind} failed: {error!r:.300}"
+        failure = Failure(stage="verification", kind="parse", message=message, item_id=completion.completion_id)
+        return failed_verdict(completion.completion_id, rule, failure)
+    return Verdict(
+        completion_id=completion.completion_id,
+        rule_id=rule.rule_id,
+        verdict="yes" if satisfied else "no",
+        p_yes=float(satisfied),
     )
 
 

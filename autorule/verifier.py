@@ -8,7 +8,7 @@ from autorule.conversation import render_conversation
 from autorule.reasoned_verification import build_joint_request, build_reasoned_request, read_joint, read_reasoned
 from autorule.records import Completion, Failure, ModelOutput, Rule, Verdict, VerdictLabel
 from autorule.rule_sets import RuleSet
-from autorule.verification import build_request, failed_verdict, questions_of, read_verdict
+from autorule.verification import build_request, check_by_code, failed_verdict, questions_of, read_verdict
 
 
 class Verifier:
@@ -31,16 +31,31 @@ class Verifier:
         distinct = {completion.completion_id: completion for completion in completions}
         answers = {"direct": self._direct, "reasoned": self._reasoned, "joint": self._joint}[self._spec.mode]
         unfinished: dict[str, dict[str, Verdict]] = {}
-        for verdict in answers(distinct):
-            own = unfinished.setdefault(verdict.completion_id, {})
+        to_ask: dict[str, Completion] = {}
+        for completion_id, completion in distinct.items():
+            rules = self._rules_of(completion_id)
+            decided = {
+                rule.rule_id: check_by_code(completion, rule, self._spec) for rule in rules if rule.check is not None
+            }
+            if len(decided) == len(rules):
+                yield completion_id, list(decided.values())
+            else:
+                unfinished[completion_id] = decided
+                to_ask[completion_id] = completion
+        for verdict in answers(to_ask):
+            own = unfinished[verdict.completion_id]
             own[verdict.rule_id] = verdict
             rules = self._rules_of(verdict.completion_id)
             if len(own) == len(rules):
                 del unfinished[verdict.completion_id]
                 yield verdict.completion_id, [own[rule.rule_id] for rule in rules]
 
+    def _asked_of(self, completion_id: str) -> tuple[Rule, ...]:
+        """The rules that the model is asked about."""
+        return tuple(rule for rule in self._rules_of(completion_id) if rule.check is None)
+
     def _questions_about(self, completion: Completion) -> tuple[Question, ...]:
-        return tuple(self._question[rule.rule_id] for rule in self._rules_of(completion.completion_id))
+        return tuple(self._question[rule.rule_id] for rule in self._asked_of(completion.completion_id))
 
     def _direct(self, completions: dict[str, Completion]) -> Iterator[Verdict]:
         requests = [build_request(c, self._spec, self._questions_about(c)) for c in completions.values()]
@@ -65,16 +80,16 @@ class Verifier:
 
     def _joint(self, completions: dict[str, Completion]) -> Iterator[Verdict]:
         requests = [
-            build_joint_request(completion, self._spec, self._rules_of(completion.completion_id))
+            build_joint_request(completion, self._spec, self._asked_of(completion.completion_id))
             for completion in completions.values()
         ]
 
         def parse(request: GenerateRequest, output: ModelOutput) -> dict[int, VerdictLabel]:
-            return read_joint(output, len(self._rules_of(request.request_id)), self._spec.choices)
+            return read_joint(output, len(self._asked_of(request.request_id)), self._spec.choices)
 
         for request, result in ask(self._backend, requests, parse, self._spec.asks):
             completion = completions[request.request_id]
-            for index, rule in enumerate(self._rules_of(request.request_id)):
+            for index, rule in enumerate(self._asked_of(request.request_id)):
                 one = result if isinstance(result, Failure) else result.get(index)
                 if one is None:
                     message = f"the answer holds no verdict on rule {index + 1}"

@@ -30,6 +30,7 @@ RULES = (5, 20, 50)
 LENGTHS = (200, 430, 1500)
 WORDS = "the of and to in is that for it as was with be by on not he this are or his from at which but"
 HTTP_AND_PROCESS = ("http chat", "http scoring", "http tokens", "in process")
+CASES_IN_A_ROW = 3
 REFERENCE_RULES = 5
 """Whose rate stands for any number: rule first, the rules share nothing."""
 
@@ -45,7 +46,7 @@ class Case(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("job", choices=("layouts", "agreement"))
+    parser.add_argument("job", choices=("layouts", "transformers", "agreement"))
     parser.add_argument("pairs", nargs="?", type=Path, help="rows with prompt and response_a, for the agreement")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", help="folder of the weights; the embedded model if left out")
@@ -54,11 +55,14 @@ def main() -> None:
     from autorule.backends.embedded import embedded_folder
 
     folder = arguments.model or str(embedded_folder())
-    with vllm_server(folder) as base_url:
-        if arguments.job == "layouts":
-            report = measure_layouts(folder, base_url, arguments.rounds)
-        else:
-            report = measure_agreement(folder, base_url, arguments.pairs)
+    if arguments.job == "transformers":
+        report = measure_transformers(folder, arguments.rounds)
+    else:
+        with vllm_server(folder) as base_url:
+            if arguments.job == "layouts":
+                report = measure_layouts(folder, base_url, arguments.rounds)
+            else:
+                report = measure_agreement(folder, base_url, arguments.pairs)
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps({**kept, arguments.job: report}, indent=2) + "\n")
 
@@ -82,6 +86,37 @@ def measure_layouts(folder: str, base_url: str, rounds: int) -> dict[str, Any]:
                     seconds.setdefault(f"{name}|{way}", []).append(rate)
         print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
     return _print_layouts(seconds, facts)
+
+
+def measure_transformers(folder: str, rounds: int) -> dict[str, Any]:
+    """transformers alone, over several conversations in a row: in `layouts` it shares the process with vLLM's threads,
+    and is timed over one or two."""
+    from autorule.backends import open_backend
+    from autorule.config import ModelConfig
+
+    local: Any = open_backend(ModelConfig(model=folder, dtype="bfloat16"))
+    tokens, rng = local._load().tokens, random.Random(0)
+    rates: dict[str, dict[str, list[float]]] = {}
+    ratios = {}
+    for _ in range(rounds):
+        for n_rules in RULES:
+            for length in LENGTHS:
+                cases = [make_case(tokens, rng, n_rules, length) for _ in range(CASES_IN_A_ROW)]
+                name = f"{n_rules} rules, {length} tokens"
+                ratios[name] = _facts(cases[0], tokens)["token_ratio"]
+                found = rates.setdefault(name, {"prefix": [], "full": []})
+                requests = [request for case in cases for request in case.requests]
+                n_verdicts = n_rules * len(requests)
+                seconds = _seconds(lambda requests=requests: list(local.score_choices(requests)))
+                found["prefix"].append(n_verdicts / seconds)
+                prompts = [prompt for case in cases for prompt in case.reference]
+                found["full"].append(len(prompts) / _seconds(lambda prompts=prompts: run_padded(local, prompts)))
+    report = {}
+    for name, found in rates.items():
+        speedup = statistics.median(found["prefix"]) / statistics.median(found["full"])
+        report[name] = {"token_ratio": ratios[name], "speedup": speedup, "of_ratio": speedup / ratios[name]}
+        print(f"{name}: {speedup:.1f}x, {speedup / ratios[name]:.0%} of K(P+S)/(P+KS)")
+    return report
 
 
 def time_case(case: Case, engines: dict[str, Any], rng: random.Random) -> dict[str, float]:

@@ -169,3 +169,23 @@ def corrects_itself() -> ScriptedBackend:
         return _generate(request) if shown else "{rules: none}"
 
     return ScriptedBackend(generate, _choose, name="corrects-itself")
+
+
+def by_words() -> ScriptedBackend:
+    """Says yes to a rule whose last word stands in the conversation, and fails on one that holds FAIL."""
+
+    def choose(request: ChoiceRequest, question: Question) -> float | Failure:
+        shown = request.messages[-1].content
+        if "FAIL" in shown:
+            return Failure(stage=request.stage, kind="provider", message="told to fail", item_id=request.request_id)
+        [rule] = re.findall(r"Mention (\w+)\.", question.text)
+        return float(re.search(rf"\b{rule}\b", shown) is not None)
+
+    return ScriptedBackend(_generate, choose, name="by-words")
+
+
+def by_words_slowly() -> ScriptedBackend:
+    """by_words after 20 ms."""
+    backend = by_words()
+    backend.latency_s = 0.02
+    return backend

@@ -57,9 +57,10 @@ class ChatTokens:
         ids = self._data_tokenizer.encode(neutralise_special_tokens(text), add_special_tokens=False).ids
         return [i for i in ids if i not in self._added_ids]
 
-    def encode_messages(self, messages: Messages) -> list[int]:
-        """The whole prompt, up to where the model's answer begins or goes on."""
-        return self._encode_pieces(self._pieces(messages))
+    def encode_messages(self, messages: Messages, finished: bool = False) -> list[int]:
+        """The whole prompt, up to where the model's answer begins or goes on; a `finished` conversation ends with its
+        last turn, closed as the template does."""
+        return self._encode_pieces(self._pieces(messages, finished))
 
     def encode_choices(self, request: ChoiceRequest) -> SharedPrompt:
         """The shared prefix of a choice request, filled up with blank lines as `request.align` says, and what follows
@@ -114,15 +115,17 @@ class ChatTokens:
             raise BackendError(f"the tokenizer has no single token for {missing[0]!r}: choose other choices")
         return ids
 
-    def _pieces(self, messages: Messages) -> list[tuple[str, bool]]:
+    def _pieces(self, messages: Messages, finished: bool = False) -> list[tuple[str, bool]]:
         """The prompt as (text, is data) in order: template scaffolding and message contents."""
-        begun = messages[-1] if messages[-1].role == "assistant" else None
+        begun = messages[-1] if messages[-1].role == "assistant" and not finished else None
         turns = messages[:-1] if begun else messages
         nonce = secrets.token_hex(8)
         slots = [f"slot-{nonce}-{index}-end" for index in range(len(turns))]
         template_messages = [{"role": m.role, "content": slot} for m, slot in zip(turns, slots, strict=True)]
         try:
-            text = self._tokenizer.apply_chat_template(template_messages, tokenize=False, add_generation_prompt=True)
+            text = self._tokenizer.apply_chat_template(
+                template_messages, tokenize=False, add_generation_prompt=not finished
+            )
         except Exception as error:
             raise BackendError(
                 f"the chat template of {self._tokenizer.name_or_path} refuses the prompt: {error}"

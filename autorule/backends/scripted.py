@@ -41,6 +41,7 @@ class ScriptedBackend:
         name: str = "script",
         latency_s: float = 0.0,
     ) -> None:
+        """`latency_s`: of each generation; of choices, of all that are asked for in one call."""
         self.identity = f"scripted:{name}"
         self.latency_s = latency_s
         self.log: list[GenerateRequest] = []
@@ -61,6 +62,8 @@ class ScriptedBackend:
             yield Answer(request, result)
 
     def score_choices(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceAnswer]:
+        if self.latency_s:
+            time.sleep(self.latency_s)
         for request in requests:
             for question in request.questions:
                 with self._lock:

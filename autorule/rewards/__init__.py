@@ -1,1 +1,5 @@
-"""Verdicts turned into rewards."""
+"""Rewards for training: `RuleReward` is the one that trainers call."""
+
+from autorule.rewards.reward_function import RuleReward, Scored
+
+__all__ = ["RuleReward", "Scored"]

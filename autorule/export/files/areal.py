@@ -1,0 +1,34 @@
+"""The rule reward for AReaL: `reward_fn`, synchronous, for one completion, picklable by its name.
+
+AReaL gives a reward function 15 seconds and then takes 0: raise its timeout above the slowest verdict of your verifier.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from autorule.rewards import RuleReward
+from autorule.rewards.templated_text import response_of, turns_of
+
+
+@lru_cache(maxsize=1)
+def load() -> RuleReward:
+    return RuleReward.from_file(Path(__file__).with_name("reward.json"))
+
+
+def reward_fn(
+    prompt: str, completions: str, prompt_ids: Any = None, completion_ids: Any = None, **columns: Any
+) -> float:
+    reward = load()
+    shown = columns.get("messages") or turns_of(prompt)
+    ids = [completion_ids] if completion_ids is not None else None
+    own = {name: [value] for name, value in columns.items()}
+    [scored] = reward.score([shown], [response_of(completions)], own, ids)
+    value = reward.reward_or_policy(scored)
+    if value is None:
+        raise ValueError(f"a completion has no reward: {scored.reason}")
+    return value
+
+
+if __name__ == "__main__":
+    print(reward_fn("Say hello.", "Hello!"))

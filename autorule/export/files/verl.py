@@ -1,0 +1,49 @@
+"""The rule reward for verl 0.9 and later: `compute_score`, and `compute_score_sync` for its `remote` manager.
+
+verl does not hand the prompt over: it is read from `extra_info["prompt"]`, where `autorule export-data --to verl` puts
+it. Every call returns the same keys.
+"""
+
+import asyncio
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from autorule.rewards import RuleReward
+
+
+@lru_cache(maxsize=1)
+def load() -> RuleReward:
+    return RuleReward.from_file(Path(__file__).with_name("reward.json"))
+
+
+def compute_score_sync(
+    data_source: str, solution_str: str, ground_truth: Any, extra_info: dict[str, Any], **_: Any
+) -> dict[str, float]:
+    reward = load()
+    if "prompt" not in (extra_info or {}):
+        raise KeyError("extra_info has no 'prompt'; write the data with: autorule export-data PROMPTS --to verl")
+    columns = {name: [extra_info[name]] for name in (reward.settings.rules_column,) if extra_info.get(name) is not None}
+    [scored] = reward.score([_plain(extra_info["prompt"])], [solution_str], _plain(columns))
+    value = reward.reward_or_policy(scored)
+    return {"score": math.nan if value is None else value, **reward.metrics([scored])}
+
+
+async def compute_score(
+    data_source: str, solution_str: str, ground_truth: Any, extra_info: dict[str, Any], **kwargs: Any
+) -> dict[str, float]:
+    return await asyncio.to_thread(compute_score_sync, data_source, solution_str, ground_truth, extra_info, **kwargs)
+
+
+def _plain(value: Any) -> Any:
+    """Parquet readers give arrays where there were lists."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+if __name__ == "__main__":
+    print(asyncio.run(compute_score("rules", "Hello!", "", {"prompt": "Say hello."})))

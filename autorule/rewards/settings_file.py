@@ -1,0 +1,32 @@
+"""Reward settings on disk: TOML or JSON, beside the rule set that they name."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from autorule.config_layers import build_config, load_settings
+from autorule.errors import ConfigError
+from autorule.rewards.settings import RewardSettings
+
+
+def load_reward_settings(path: Path, changes: dict[str, Any] | None = None) -> RewardSettings:
+    """The settings of a file, `changes` over them; the rule set's path is made absolute.
+
+    Raises ConfigError when the file can't be read or a setting is bad, by name.
+    """
+    content = _read_json(path) if path.suffix == ".json" else load_settings(path)
+    try:
+        settings = build_config(RewardSettings, content, changes or {})
+    except ConfigError as error:
+        raise ConfigError(f"reward settings {str(path)!r}: {error}") from error
+    return settings.model_copy(update={"rules": (path.parent / settings.rules).resolve()})
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"reward settings {str(path)!r} can't be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"reward settings {str(path)!r} is no JSON object")
+    return content

@@ -1,0 +1,91 @@
+"""Turns out of text that a chat template wrote, for trainers that hand over nothing else."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from autorule.errors import ConfigError
+from autorule.rewards.reward_function import RuleReward, Scored
+
+_END = r"<\|im_end\|>|<\|eot_id\|>|<\|end\|>|<end_of_turn>|<\|endoftext\|>|<\|end_of_text\|>|</s>|<｜end▁of▁sentence｜>"
+_TRAILING_END = re.compile(rf"(?:\s*(?:{_END}))+\s*\Z")
+_ROLE = r"(system|user|assistant|model|tool|ipython)"
+_TURNS = (
+    re.compile(rf"<\|im_start\|>{_ROLE}\n(.*?)(?:<\|im_end\|>|\Z)", re.DOTALL),  # ChatML: Qwen, SmolLM
+    re.compile(rf"<\|start_header_id\|>{_ROLE}<\|end_header_id\|>\n\n(.*?)(?:<\|eot_id\|>|\Z)", re.DOTALL),  # Llama 3
+    re.compile(rf"<start_of_turn>{_ROLE}\n(.*?)(?:<end_of_turn>|\Z)", re.DOTALL),  # Gemma
+    re.compile(rf"<\|{_ROLE}\|>\n(.*?)(?:<\|end\|>|</s>|(?=<\|{_ROLE}\|>)|\Z)", re.DOTALL),  # Phi, Zephyr
+)
+_ROLES = {"model": "assistant", "ipython": "tool"}
+
+
+def turns_of(prompt: str) -> list[dict[str, str]] | str:
+    """The turns of a templated prompt (ChatML, Llama 3, Gemma, Phi and Zephyr), without the opening of the answer; the
+    text as it is where no template is known again."""
+    for pattern in _TURNS:
+        found = [(match[1], match[2].strip()) for match in pattern.finditer(prompt)]
+        turns = [{"role": _ROLES.get(role, role), "content": content} for role, content in found]
+        if turns and turns[-1]["role"] == "assistant" and not turns[-1]["content"]:
+            turns.pop()
+        if turns:
+            return turns
+    return prompt
+
+
+def response_of(text: str) -> str:
+    """The response without the end-of-turn tokens after it; what stands inside it stays."""
+    return _TRAILING_END.sub("", text)
+
+
+def split_whole_text(text: str) -> tuple[list[dict[str, str]], str]:
+    """(turns of the prompt, response) of a whole templated conversation. Raises ConfigError when it is none."""
+    turns = turns_of(text)
+    if isinstance(turns, str) or turns[-1]["role"] != "assistant" or len(turns) < 2:
+        raise ConfigError(
+            f"the text {text[:60]!r} is no templated conversation (ChatML, Llama 3, Gemma, Phi, Zephyr) that ends with "
+            "the turn of an assistant"
+        )
+    return turns[:-1], turns[-1]["content"]
+
+
+def openrlhf_items(
+    reward: RuleReward, queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any]
+) -> list[tuple[Any, str, Any]]:
+    """(prompt, response, rules or None) of each of OpenRLHF's whole texts, with its templated prompt and its label.
+
+    Raises ConfigError when a text does not begin with its prompt or the lists differ in length.
+    """
+    labels = list(labels) if labels else [None] * len(queries)
+    if not len(queries) == len(prompts) == len(labels):
+        raise ConfigError(f"{len(queries)} texts, {len(prompts)} prompts, {len(labels)} labels")
+    items: list[tuple[Any, str, Any]] = []
+    for query, prompt, label in zip(queries, prompts, labels, strict=True):
+        if not query.startswith(prompt):
+            raise ConfigError(f"the text {query[:60]!r} does not begin with its prompt {prompt[:60]!r}")
+        known = label if isinstance(label, dict) else {}
+        shown = known["prompt"] if known.get("prompt") else turns_of(prompt)
+        items.append((shown, response_of(query[len(prompt) :]), known.get(reward.settings.rules_column)))
+    return items
+
+
+def openrlhf_answer(reward: RuleReward, scored: Sequence[Scored]) -> dict[str, Any]:
+    """`rewards` for the advantages, `scores` (the fraction, 0 to 1) for OpenRLHF's dynamic filter, `extra_logs`.
+
+    Raises UnscoredError where the settings ask for it.
+    """
+    metrics = [reward.metrics([one]) for one in scored]
+    return {
+        "rewards": [reward.reward_or_policy(one) for one in scored],
+        "scores": [one.rules.fraction for one in scored],
+        "extra_logs": {name: [values[name] for values in metrics] for name in metrics[0]} if metrics else {},
+    }
+
+
+def openrlhf_scores(
+    reward: RuleReward, queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any]
+) -> dict[str, Any]:
+    """OpenRLHF's call of a local function. Raises as `openrlhf_items` and `openrlhf_answer` do."""
+    items = openrlhf_items(reward, queries, prompts, labels)
+    rules = {reward.settings.rules_column: [own for _, _, own in items]}
+    scored = reward.score([prompt for prompt, _, _ in items], [response for _, response, _ in items], rules)
+    return openrlhf_answer(reward, scored)

@@ -1,0 +1,140 @@
+"""What stands between the network and the reward: hosts, tokens, sizes, slow senders. Plain ASGI."""
+
+import asyncio
+import hmac
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEADERS_S = 10.0
+"""Within which a request's line and headers must have come."""
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+class Guard:
+    """Refuses what has the wrong host, no token, too large a body or too slow a one. `hosts` None: any host."""
+
+    def __init__(
+        self, app: App, hosts: frozenset[str] | None, token: str | None, max_bytes: int, body_s: float
+    ) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._token = token
+        self._max_bytes = max_bytes
+        self._body_s = body_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            headers = {name.lower(): value for name, value in scope["headers"]}
+            self._check_host(headers)
+            scope = self._admitted(scope, headers)
+            body = await asyncio.wait_for(self._body(headers, receive), self._body_s)
+        except _RefusedError as refusal:
+            await _respond(send, refusal.status, refusal.detail)
+        except TimeoutError:
+            await _respond(send, 408, f"the body did not come within {self._body_s:g} s")
+        else:
+            await self._app(scope, _replay(body, receive), send)
+
+    def _check_host(self, headers: dict[bytes, bytes]) -> None:
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        if self._hosts is not None and name not in self._hosts:
+            raise _RefusedError(421, "this host is not served here; name it with --allow-host")
+
+    def _admitted(self, scope: Scope, headers: dict[bytes, bytes]) -> Scope:
+        """The scope without the token in its path. A token comes as bearer or as the first segment of the path."""
+        if self._token is None or scope["path"] == "/health":
+            return scope
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token.encode()):
+            return scope
+        first, _, rest = scope["path"].removeprefix("/").partition("/")
+        if hmac.compare_digest(first.encode(), self._token.encode()):
+            return {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
+        raise _RefusedError(401, "give the token: as bearer, or as the first segment of the path")
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self._max_bytes:
+            raise _RefusedError(413, f"the body has {int(declared)} bytes; at most {self._max_bytes} are taken")
+        parts, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _RefusedError(400, "the connection ended before the body did")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_bytes:
+                raise _RefusedError(413, f"the body has more than {self._max_bytes} bytes")
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def again() -> MutableMapping[str, Any]:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+async def _respond(send: Send, status: int, detail: str) -> None:
+    body = json.dumps({"detail": detail}).encode()
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    headers.append((b"content-length", str(len(body)).encode()))
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class PromptHeaders(H11Protocol):
+    """uvicorn's protocol, which waits for headers for ever, with a limit to that."""
+
+    _cut: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._wait_for_headers()
+
+    def data_received(self, data: bytes) -> None:
+        before = self.cycle
+        if before is not None and before.response_complete and self._cut is None:
+            self._wait_for_headers()
+        super().data_received(data)
+        if self.cycle is not None and (self.cycle is not before or not self.cycle.response_complete):
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_headers(self) -> None:
+        self._cut = self.loop.call_later(HEADERS_S, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._cut is not None:
+            self._cut.cancel()
+            self._cut = None

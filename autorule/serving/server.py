@@ -1,0 +1,82 @@
+"""Runs the reward server until it is told to stop; what is being scored is finished first."""
+
+import ipaddress
+import socket
+
+import uvicorn
+
+from autorule.errors import ConfigError
+from autorule.rewards import RuleReward
+from autorule.serving.app import make_app
+from autorule.serving.batching import Batcher
+from autorule.serving.guards import Guard, PromptHeaders
+from autorule.serving.metrics import Metrics
+from autorule.stage_config import Config
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
+GRACE_S = 30
+
+
+class ServeConfig(Config):
+    """Where the server listens, and what it puts up with."""
+
+    host: str = "127.0.0.1"
+    port: int = 8100
+    allow_hosts: tuple[str, ...] = ()
+    max_body_mb: float = 32.0
+    body_s: float = 30.0
+    workers: int = 8
+    max_waiting: int = 4096
+
+
+def check_binding(config: ServeConfig, token: str | None) -> None:
+    """Raises ConfigError for an address beyond this machine without a token."""
+    if token is None and not _is_loopback(config.host):
+        raise ConfigError(
+            f"--host {config.host} can be reached from elsewhere: name the environment variable that holds a token "
+            "with --token-env"
+        )
+    if token is not None and (len(token) < 16 or not token.isascii() or "/" in token or not token.isprintable()):
+        raise ConfigError("the token is too weak or has a character that no path holds: give 16 ASCII letters or more")
+
+
+def serve(reward: RuleReward, config: ServeConfig, token: str | None) -> None:
+    """Listens until SIGTERM or Ctrl-C. Raises ConfigError as `check_binding`, and when the port is taken."""
+    check_binding(config, token)
+    batcher = Batcher(reward, config.workers, max_waiting=config.max_waiting)
+    hosts = LOOPBACK_HOSTS | {host.lower() for host in config.allow_hosts}
+    app = Guard(
+        make_app(reward, batcher, Metrics()),
+        None if token is not None and not config.allow_hosts else frozenset(hosts),
+        token,
+        int(config.max_body_mb * 1e6),
+        config.body_s,
+    )
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((config.host, config.port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"can't listen at {config.host}:{config.port}: {error}; give another --port") from error
+    settings = uvicorn.Config(
+        app,
+        http=PromptHeaders,
+        access_log=False,  # it would show a token in a path
+        log_level="warning",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        lifespan="on",
+    )
+    uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,243 @@
+"""The reward server as a real process, with real clients."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+
+import aiohttp
+import pytest
+
+from autorule.rule_sets import dump_rule_set
+from tests.conftest import make_rule_set
+
+DEADLINE_S = 60
+TOKEN = "a-token-of-some-length"
+
+
+@contextmanager
+def server(folder, *options, model="tests.scripts:by_words", env=None, port=None):
+    """A running server; (its address, its process)."""
+    rules = folder / "rules.json"
+    rules.write_text(dump_rule_set(make_rule_set("Mention pears.", "Mention apples.")), encoding="utf-8")
+    port = port or free_port()
+    command = [
+        sys.executable, "-m", "autorule", "serve", str(rules), "--backend", "scripted", "--model", model,
+        "--port", str(port), *options,
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_up(url, process)
+        yield url, process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=DEADLINE_S)
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def wait_until_up(url, process):
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read()
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=5)
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the server did not come up")
+
+
+def call(url, path, body=None, headers=None, data=None):
+    """(status, answer)."""
+    data = json.dumps(body).encode() if body is not None else data
+    request = urllib.request.Request(
+        f"{url}{path}", data, {"Content-Type": "application/json", **(headers or {})}, method="POST" if data else "GET"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as reply:
+            content = reply.read()
+            return reply.status, json.loads(content) if path != "/metrics" else content.decode()
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"{}")
+
+
+CHATML = "<|im_start|>user\nName a fruit.<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.slow
+def test_every_dialect_gives_the_same_reward(tmp_path):
+    with server(tmp_path, "--settings", settings(tmp_path)) as (url, process):
+        texts = ["pears and apples", "pears"]
+        status, plain = call(url, "/score", {"prompts": ["Name a fruit."] * 3, "completions": [*texts, "FAIL"]})
+        assert status == 200
+        assert plain["rewards"] == [1.0, 0.5, None] and "0 of 2 rules" in plain["reasons"][2]
+        assert sorted(plain["verdicts"][1].values()) == ["no", "yes"]
+        body = {"query": [f"{CHATML}{t}<|im_end|>\n" for t in texts], "prompts": [CHATML] * 2, "labels": ["", ""]}
+        status, answer = call(url, "/get_reward", body)
+        assert (status, answer["rewards"], answer["scores"]) == (200, [1.0, 0.5], [1.0, 0.5])
+        assert all(len(values) == 2 for values in answer["extra_logs"].values())
+        assert call(url, "/slime", {"prompt": "Name a fruit.", "response": "pears", "label": None}) == (
+            200, {"score": 0.5, "fraction": 0.5},
+        )  # fmt: skip
+        whole = [f"{CHATML}{text}<|im_end|>" for text in texts]
+        assert call(url, "/llama_factory", {"model": "model", "messages": whole}) == (200, {"scores": [1.0, 0.5]})
+        status, refused = call(url, "/slime", {"prompt": "Name a fruit.", "response": "FAIL", "label": None})
+        assert status == 503 and "no reward" in refused["detail"]
+        status, page = call(url, "/metrics")
+        assert 'autorule_requests_total{dialect="/score",status="200"} 1.0' in page
+        assert "autorule_cache_hits_total 8.0" in page
+        assert "autorule_completions_unscored_total 2.0" in page
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=DEADLINE_S) == 0
+
+
+def settings(folder):
+    path = folder / "reward.json"
+    path.write_text(json.dumps({"cache": {"path": str(folder / "answers.sqlite")}}))
+    return str(path)
+
+
+@pytest.mark.slow
+def test_what_is_refused(tmp_path):
+    options = ("--max-body-mb", "0.01", "--token-env", "REWARD_TOKEN", "--body-s", "0.5", *no_cache(tmp_path))
+    with server(tmp_path, *options, env={"REWARD_TOKEN": TOKEN}) as (url, process):
+        body = {"prompts": ["Name a fruit."], "completions": ["pears"]}
+        assert call(url, "/score", body)[0] == 401
+        assert call(url, "/score", body, {"Authorization": "Bearer wrong"})[0] == 401
+        assert call(url, "/wrong/score", body)[0] == 401
+        known = {"Authorization": f"Bearer {TOKEN}"}
+        assert call(url, "/score", body, known)[1]["rewards"] == [0.5]
+        assert call(url, f"/{TOKEN}/score", body)[1]["rewards"] == [0.5]
+        assert call(url, "/score", {**body, "completions": ["pears " * 5000]}, known)[0] == 413
+        for bad in (b"{", b"[]", b'{"prompts": []}', b'{"prompts": ["a"], "completions": [1]}', b"\xff"):
+            assert call(url, "/score", data=bad, headers=known)[0] == 422
+        assert call(url, "/score", {**body, "completions": ["a", "b"]}, known)[0] == 422
+        assert call(url, "/score", {**body, "rules": [["x"]]}, known)[0] == 422
+        assert call(url, "/get_reward", {"query": ["a"], "prompts": ["b"], "labels": []}, known)[0] == 422
+        assert call(url, "/nothing", headers=known)[0] == 404
+        head = (
+            f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 50\r\n\r\n{{"
+        )
+        assert " 408 " in raw(url, head)
+        chunked = (
+            f"POST /score HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        assert " 413 " in raw(url, chunked + f"{20000:x}\r\n{'a' * 20000}\r\n")
+        process.send_signal(signal.SIGTERM)
+        assert TOKEN not in process.communicate(timeout=DEADLINE_S)[1]
+
+
+def no_cache(folder):
+    path = folder / "no_cache.json"
+    path.write_text(json.dumps({"cache": {"enabled": False}}))
+    return "--settings", str(path)
+
+
+def raw(url, text):
+    """The first line of what comes back; empty when the connection is closed."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=DEADLINE_S) as connection:
+        connection.sendall(text.encode())
+        return connection.recv(4096).decode().partition("\r\n")[0]
+
+
+@pytest.mark.slow
+def test_a_foreign_host_and_a_slow_head_are_turned_away(tmp_path, monkeypatch):
+    with server(tmp_path, "--allow-host", "rewards.example") as (url, _):
+        assert call(url, "/health", headers={"Host": "evil.example"})[0] == 421
+        assert call(url, "/health", headers={"Host": "rewards.example:80"})[0] == 200
+        assert raw(url, "GET /health HTTP/1.1\r\nHost: ") == ""
+
+
+def test_a_public_address_needs_a_token(tmp_path):
+    rules = tmp_path / "rules.json"
+    rules.write_text(dump_rule_set(make_rule_set("Mention pears.")), encoding="utf-8")
+    base = [sys.executable, "-m", "autorule", "serve", str(rules), "--host", "0.0.0.0"]
+    refused = subprocess.run(base, capture_output=True, text=True)
+    assert refused.returncode == 2 and "--token-env" in refused.stderr
+    weak = subprocess.run([*base, "--token-env", "T"], capture_output=True, text=True, env={**os.environ, "T": "short"})
+    assert weak.returncode == 2 and "too weak" in weak.stderr and "short" not in weak.stderr
+
+
+async def many(url, n_clients, n_requests, text):
+    """[(status, answer)] of clients that each send their requests one after the other."""
+
+    async def client(session, number):
+        found = []
+        for index in range(n_requests):
+            body = {"prompts": [f"Prompt {number} {index}"], "completions": [text(number, index)]}
+            async with session.post(f"{url}/score", json=body) as reply:
+                found.append((reply.status, await reply.json()))
+        return found
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        found = await asyncio.gather(*(client(session, number) for number in range(n_clients)))
+    return found
+
+
+@pytest.mark.slow
+def test_64_clients_each_get_their_own_answers(tmp_path):
+    with server(tmp_path, *no_cache(tmp_path), model="tests.scripts:by_words_slowly") as (url, _):
+        words = ("plums", "pears", "pears apples")
+        found = asyncio.run(many(url, 64, 20, lambda number, index: words[(number + index) % 3]))
+        for number, answers in enumerate(found):
+            expected = [((number + index) % 3) / 2 for index in range(20)]
+            assert [answer["rewards"] for _, answer in answers] == [[value] for value in expected]
+        page = call(url, "/metrics")[1]
+        assert 'autorule_requests_total{dialect="/score",status="200"} 1280.0' in page
+        assert "autorule_completions_total 1280.0" in page
+
+
+@pytest.mark.slow
+def test_overload_is_200_or_429(tmp_path):
+    options = ("--workers", "1", "--max-waiting", "4", *no_cache(tmp_path))
+    with server(tmp_path, *options, model="tests.scripts:by_words_slowly") as (url, _):
+        found = asyncio.run(many(url, 64, 5, lambda *_: "pears"))
+        statuses = [status for answers in found for status, _ in answers]
+        assert len(statuses) == 320
+        assert set(statuses) == {200, 429}
+
+
+@pytest.mark.slow
+def test_a_killed_server_loses_only_what_was_under_way(tmp_path):
+    port = free_port()
+    with server(tmp_path, *no_cache(tmp_path), model="tests.scripts:by_words_slowly", port=port) as (url, process):
+
+        async def killed():
+            outcomes = []
+
+            async def client(session, number):
+                for index in range(50):
+                    body = {"prompts": [f"{number} {index}"], "completions": ["pears"]}
+                    try:
+                        async with session.post(f"{url}/score", json=body) as reply:
+                            outcomes.append((await reply.json())["rewards"])
+                    except (aiohttp.ClientError, ConnectionError):
+                        outcomes.append("error")
+                        return
+                    if len(outcomes) == 40:
+                        process.kill()
+
+            async with aiohttp.ClientSession() as session:
+                await asyncio.gather(*(client(session, number) for number in range(8)))
+            return outcomes
+
+        outcomes = asyncio.run(killed())
+        assert outcomes.count("error") == 8  # each client's request under way, as an error
+        assert all(outcome == [0.5] for outcome in outcomes if outcome != "error")
+    with server(tmp_path, *no_cache(tmp_path), port=port) as (url, _):
+        assert call(url, "/score", {"prompts": ["a"], "completions": ["pears"]})[1]["rewards"] == [0.5]
