@@ -99,7 +99,7 @@ def test_every_dialect_gives_the_same_reward(tmp_path):
         assert status == 503 and "no reward" in refused["detail"]
         status, page = call(url, "/metrics")
         assert 'autorule_requests_total{dialect="/score",status="200"} 1.0' in page
-        assert "autorule_cache_hits_total 8.0" in page
+        assert "autorule_cache_hits_total 10.0" in page
         assert "autorule_completions_unscored_total 2.0" in page
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=DEADLINE_S) == 0
@@ -124,19 +124,15 @@ def test_what_is_refused(tmp_path):
         assert call(url, f"/{TOKEN}/score", body)[1]["rewards"] == [0.5]
         assert call(url, "/score", {**body, "completions": ["pears " * 5000]}, known)[0] == 413
         for bad in (b"{", b"[]", b'{"prompts": []}', b'{"prompts": ["a"], "completions": [1]}', b"\xff"):
-            assert call(url, "/score", data=bad, headers=known)[0] == 422
+            assert call(url, "/score", data=bad, headers=known)[0] in (400, 422)
         assert call(url, "/score", {**body, "completions": ["a", "b"]}, known)[0] == 422
         assert call(url, "/score", {**body, "rules": [["x"]]}, known)[0] == 422
         assert call(url, "/get_reward", {"query": ["a"], "prompts": ["b"], "labels": []}, known)[0] == 422
         assert call(url, "/nothing", headers=known)[0] == 404
-        head = (
-            f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 50\r\n\r\n{{"
-        )
-        assert " 408 " in raw(url, head)
-        chunked = (
-            f"POST /score HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
-        assert " 413 " in raw(url, chunked + f"{20000:x}\r\n{'a' * 20000}\r\n")
+        head = f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
+        assert " 408 " in raw(url, f"{head}Content-Length: 50\r\n\r\n{{")
+        chunk = f"{20000:x}\r\n{'a' * 20000}\r\n"
+        assert " 413 " in raw(url, f"{head}Transfer-Encoding: chunked\r\n\r\n{chunk}")
         process.send_signal(signal.SIGTERM)
         assert TOKEN not in process.communicate(timeout=DEADLINE_S)[1]
 

@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -157,14 +158,15 @@ def test_the_smoke_command_runs(tmp_path, target):
     export_rule_set(make_rule_set("Mention pears."), SETTINGS, target, tmp_path / "out")
     done = subprocess.run(
         [sys.executable, "rule_reward.py"], cwd=tmp_path / "out", capture_output=True, text=True,
-        env={"PYTHONPATH": str(__import__("pathlib").Path(__file__).parents[2]), "PATH": ""},
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "0.0" in done.stdout
 
 
 TEMPLATED = {
-    "chatml": "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi\n\nthere<|im_end|>\n<|im_start|>assistant\n",
+    "chatml": "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi\n\nthere<|im_end|>\n"
+    "<|im_start|>assistant\n",
     "llama3": "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
     "<|start_header_id|>user<|end_header_id|>\n\nHi\n\nthere<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
     "zephyr": "<|system|>\nBe brief.</s>\n<|user|>\nHi\n\nthere</s>\n<|assistant|>\n",
