@@ -1,7 +1,9 @@
 """Runs the reward server until it is told to stop; what is being scored is finished first."""
 
 import ipaddress
+import signal
 import socket
+import sys
 
 import uvicorn
 
@@ -70,6 +72,8 @@ def serve(reward: RuleReward, config: ServeConfig, token: str | None) -> None:
         server_header=False,
         lifespan="on",
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))  # uvicorn raises it once more when all is finished
     uvicorn.Server(settings).run(sockets=[listener])
 
 
