@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -167,6 +168,22 @@ def test_a_public_address_needs_a_token(tmp_path):
     assert refused.returncode == 2 and "--token-env" in refused.stderr
     weak = subprocess.run([*base, "--token-env", "T"], capture_output=True, text=True, env={**os.environ, "T": "short"})
     assert weak.returncode == 2 and "too weak" in weak.stderr and "short" not in weak.stderr
+
+
+@pytest.mark.slow
+def test_no_request_that_the_schema_allows_breaks_the_server(tmp_path):
+    """schemathesis, with a fixed seed."""
+    tool = Path(sys.executable).parent / "schemathesis"
+    with server(tmp_path, *no_cache(tmp_path)) as (url, _):
+        found = subprocess.run(
+            [
+                tool, "run", f"{url}/openapi.json", "--checks", "not_a_server_error", "--max-examples", "30",
+                "--seed", "1", "--generation-database", "none",
+            ],
+            capture_output=True, text=True, cwd=tmp_path,
+        )  # fmt: skip
+        assert found.returncode == 0, found.stdout[-3000:] + found.stderr[-1000:]
+        assert "5 selected" in found.stdout or "6 selected" in found.stdout, found.stdout[-2000:]
 
 
 async def many(url, n_clients, n_requests, text):

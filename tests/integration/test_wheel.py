@@ -1,5 +1,6 @@
 """The wheel with its base dependencies, in an empty environment: what a trainer's environment installs."""
 
+import json
 import subprocess
 import sys
 import venv
@@ -9,6 +10,7 @@ import pytest
 
 from autorule.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
+from tests.integration.scripted_server import ScriptedServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,6 +20,14 @@ assert not any(importlib.util.find_spec(name) for name in ("torch", "prefect", "
 from autorule.prompting import load_prompt
 from autorule.rule_sets import load_rule_set
 print(len(load_rule_set(sys.argv[1]).rules), load_prompt("mining").name)
+"""
+
+REWARD = """
+import json, sys
+from autorule.rewards import RuleReward
+model = {"backend": "openai_compatible", "model": "verifier", "base_url": sys.argv[2]}
+reward = RuleReward(sys.argv[1], model)
+print(json.dumps(reward(prompts=["Name a fruit."] * 2, completions=["Pear.", "A red apple."])))
 """
 
 
@@ -35,6 +45,12 @@ def test_the_base_install_reads_rule_sets_and_prompts(tmp_path):
     rules.write_text(dump_rule_set(make_rule_set("It should be short.")), encoding="utf-8")
     result = subprocess.run([python, "-c", CODE, rules], capture_output=True, text=True, cwd=tmp_path)
     assert result.stdout.split() == ["1", "mining"], result.stderr
+    with ScriptedServer() as verifier:
+        reward = subprocess.run(
+            [python, "-c", REWARD, rules, verifier.base_url], capture_output=True, text=True, cwd=tmp_path
+        )
+    assert reward.returncode == 0, reward.stderr
+    assert set(json.loads(reward.stdout)) <= {0.0, 1.0} and len(json.loads(reward.stdout)) == 2
     pairs = ROOT / "examples/sample_pairs.jsonl"
     extract = subprocess.run(
         [tmp_path / "empty/bin/autorule", "extract", pairs, "--backend", "scripted", "--model", "x:y"],
