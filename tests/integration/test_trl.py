@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import trl
 
 from autorule.backends.embedded import embedded_folder
 from autorule.export import export_rule_set
@@ -15,7 +16,7 @@ from tests.conftest import make_rule_set
 from tests.unit.test_export import load, scored
 
 pytestmark = pytest.mark.slow
-trl = pytest.importorskip("trl", reason="TRL is not installed: pip install trl datasets")
+
 ROOT = Path(__file__).parents[2]
 PROMPTS = [{"prompt": [{"role": "user", "content": f"Name fruit number {i}."}]} for i in range(4)]
 SETTINGS = {
