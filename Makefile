@@ -12,7 +12,7 @@ run: setup
 	HF_HUB_OFFLINE=1 $(BIN)/autorule extract examples/sample_pairs.jsonl --held-out examples/held_out_pairs.jsonl
 
 test: setup
-	HF_HUB_OFFLINE=1 $(BIN)/pytest --ignore tests/vllm
+	HF_HUB_OFFLINE=1 $(BIN)/pytest --ignore tests/vllm --ignore tests/trainers
 
 test-vllm: setup-vllm-cpu
 	HF_HUB_OFFLINE=1 $(BIN)/pytest tests/vllm

@@ -1,6 +1,6 @@
 """The reward server's interface: one dialect for each trainer, and a plain one."""
 
-import math
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -56,6 +56,12 @@ class OpenRLHFRequest(_Body):
     query: Strings
     prompts: Strings
     labels: list[Any] = []
+
+
+class OpenRLHFReply(BaseModel):
+    rewards: list[float]
+    scores: list[float]
+    extra_logs: dict[str, list[float]]
 
 
 class SlimeRequest(_Body):
@@ -136,14 +142,18 @@ def make_app(reward: RuleReward, batcher: Batcher, metrics: Metrics) -> FastAPI:
             verdicts=[{verdict.rule_id: verdict.verdict for verdict in one.verdicts} for one in scored],
         )
 
-    @app.post("/get_reward")
-    async def openrlhf(body: OpenRLHFRequest) -> dict[str, Any]:
-        """OpenRLHF: whole texts, templated prompts, labels."""
+    @app.post("/get_reward", response_model=OpenRLHFReply)
+    async def openrlhf(body: OpenRLHFRequest) -> Response:
+        """OpenRLHF: whole texts, templated prompts, labels.
+
+        It needs the same names under `extra_logs` in every answer: a rule without a verdict is NaN, as Python's json
+        writes it, and reads it in OpenRLHF.
+        """
         items = [Item(*parts) for parts in openrlhf_items(reward, body.query, body.prompts, body.labels)]
         scored = await score(items)
         answer = openrlhf_answer(reward, scored)
-        known = {name: values for name, values in answer["extra_logs"].items() if all(map(math.isfinite, values))}
-        return {"rewards": [number(one) for one in scored], "scores": answer["scores"], "extra_logs": known}
+        answer["rewards"] = [number(one) for one in scored]
+        return Response(json.dumps(answer), media_type="application/json")
 
     @app.post("/slime")
     async def slime(body: SlimeRequest) -> dict[str, Any]:
