@@ -1,9 +1,10 @@
-"""Changes to a rule set by hand: reword, drop, pin, unpin, add. Each leaves an entry in the history.
+"""Changes to a rule set by hand: reword, drop, pin, unpin, add, check, sort. Each leaves an entry in the history.
 
 Functions from rule set to rule set: nothing is changed in place, and what they return is valid.
 """
 
 import getpass
+import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -30,6 +31,10 @@ class Changes(NamedTuple):
     unpin: Sequence[str] = ()
     add: Sequence[str] = ()
     """Texts of new rules."""
+    check: Sequence[tuple[str, str]] = ()
+    """Rule and the check that decides it, as JSON; empty for none."""
+    aspect: Sequence[tuple[str, str]] = ()
+    """Rule and what it is about; empty for nothing."""
 
 
 def find_rule(rule_set: RuleSet, rule_id: str) -> Rule:
@@ -111,6 +116,33 @@ def add(rule_set: RuleSet, text: str, by: str, reason: str | None = None) -> Rul
     return changed(rule_set, [*rule_set.rules, rule], [edit])
 
 
+def set_check(rule_set: RuleSet, rule_id: str, check: str, by: str, reason: str | None = None) -> RuleSet:
+    """The set with a code check (code_checks.py) for one rule, given as JSON; with none when the text is empty.
+
+    Raises RuleSetError for an unknown rule and for a text that is no check.
+    """
+    rule = find_rule(rule_set, rule_id)
+    try:
+        content = {**rule.model_dump(), "check": json.loads(check) if check.strip() else None}
+        checked = Rule.model_validate({**content, "threshold": None, "statistics": {}})
+    except ValueError as error:
+        message = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise RuleSetError(f"check {shortened(check)!r} of rule {rule.rule_id}: {message}") from error
+    rules = [checked if other is rule else other for other in rule_set.rules]
+    before, after = (None if r.check is None else r.check.model_dump_json(exclude_none=True) for r in (rule, checked))
+    edit = Edit(action="checked", by=by, rule_id=rule.rule_id, before=before, after=after, reason=reason)
+    return changed(rule_set, rules, [edit])
+
+
+def set_aspect(rule_set: RuleSet, rule_id: str, aspect: str, by: str, reason: str | None = None) -> RuleSet:
+    """The set with an aspect for one rule; with none when it is empty. Raises RuleSetError for an unknown rule."""
+    rule = find_rule(rule_set, rule_id)
+    sorted_ = rule.model_copy(update={"aspect": aspect.strip() or None})
+    rules = [sorted_ if other is rule else other for other in rule_set.rules]
+    edit = Edit(action="sorted", by=by, rule_id=rule.rule_id, before=rule.aspect, after=sorted_.aspect, reason=reason)
+    return changed(rule_set, rules, [edit])
+
+
 def apply(rule_set: RuleSet, changes: Changes, by: str, reason: str | None = None) -> RuleSet:
     """The set after all the changes. The ids, or their beginnings, are those of the set as it is given.
 
@@ -121,8 +153,17 @@ def apply(rule_set: RuleSet, changes: Changes, by: str, reason: str | None = Non
         option: list(dict.fromkeys(find_rule(rule_set, rule_id).rule_id for rule_id in getattr(changes, option)))
         for option in ("drop", "pin", "unpin")
     }
+    for name in ("check", "aspect"):
+        ids[name] = [find_rule(rule_set, rule_id).rule_id for rule_id, _ in getattr(changes, name)]
     ids["reword"] = [find_rule(rule_set, rule_id).rule_id for rule_id, _ in changes.reword]
-    for one, other in (("drop", "reword"), ("drop", "pin"), ("drop", "unpin"), ("pin", "unpin")):
+    for one, other in (
+        ("drop", "reword"),
+        ("drop", "pin"),
+        ("drop", "unpin"),
+        ("pin", "unpin"),
+        ("drop", "check"),
+        ("drop", "aspect"),
+    ):
         if both := set(ids[one]) & set(ids[other]):
             raise ConfigError(f"rule {min(both)} is named by --{one} and by --{other}; give one of them")
     # New rules first, so that the last old one can go; pins before new texts, which change ids.
@@ -133,12 +174,18 @@ def apply(rule_set: RuleSet, changes: Changes, by: str, reason: str | None = Non
         after = pin(after, rule_id, by, reason)
     for rule_id in ids["unpin"]:
         after = pin(after, rule_id, by, reason, pinned=False)
+    for rule_id, (_, check) in zip(ids["check"], changes.check, strict=True):
+        after = set_check(after, rule_id, check, by, reason)
+    for rule_id, (_, aspect) in zip(ids["aspect"], changes.aspect, strict=True):
+        after = set_aspect(after, rule_id, aspect, by, reason)
     for rule_id in ids["drop"]:
         after = drop(after, rule_id, by, reason)
     for rule_id, (_, text) in zip(ids["reword"], changes.reword, strict=True):
         after = reword(after, rule_id, text, by, reason)
     if after is rule_set:
-        raise ConfigError("nothing to change; give --reword with --text, --drop, --pin, --unpin or --add")
+        raise ConfigError(
+            "nothing to change; give --reword and --text, --drop, --pin, --unpin, --add, --check or --aspect"
+        )
     return after
 
 

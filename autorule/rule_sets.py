@@ -76,13 +76,16 @@ class Provenance(Record):
 class Edit(Record):
     """One change by a person or a command. Like the whole file it holds no time: the order of edits is the history."""
 
-    action: Literal["imported", "added", "reworded", "dropped", "pinned", "unpinned", "merged", "calibrated", "scaled"]
+    action: Literal[
+        "imported", "added", "reworded", "dropped", "pinned", "unpinned", "merged", "calibrated", "scaled", "checked",
+        "sorted",
+    ]  # fmt: skip
     by: str
     rule_id: str
     """Id of the rule after the edit; of a dropped one, the id that it had; * for the whole set."""
     before: str | None = None
     after: str | None = None
-    """The text before and after, where it changed."""
+    """The text before and after, where it changed; of a check, its parameters, of sorting, the aspect."""
     reason: str | None = None
 
 

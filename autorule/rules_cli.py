@@ -187,6 +187,13 @@ def edit(
     pin: Annotated[list[str] | None, typer.Option("--pin", metavar="ID", help="rule to keep in any case")] = None,
     unpin: Annotated[list[str] | None, typer.Option("--unpin", metavar="ID", help="rule to pin no longer")] = None,
     add: Annotated[list[str] | None, typer.Option("--add", metavar="TEXT", help="text of a new rule")] = None,
+    check: Annotated[
+        list[str] | None,
+        typer.Option("--check", metavar="ID=JSON", help="code that decides a rule (docs/rewards.md); ID= for none"),
+    ] = None,
+    aspect: Annotated[
+        list[str] | None, typer.Option("--aspect", metavar="ID=NAME", help="what a rule is about; ID= for nothing")
+    ] = None,
     by: By = None,
     reason: Annotated[str | None, typer.Option(help="why, for the history")] = None,
     out: Annotated[Path | None, typer.Option(help="file to write (default: the rule set itself)")] = None,
@@ -203,7 +210,15 @@ def edit(
     target = out or rule_set
     if target.resolve() != rule_set.resolve():
         check_free(target, force)
-    changes = Changes(list(zip(reword or (), text or (), strict=True)), drop or (), pin or (), unpin or (), add or ())
+    changes = Changes(
+        list(zip(reword or (), text or (), strict=True)),
+        drop or (),
+        pin or (),
+        unpin or (),
+        add or (),
+        _assignments(check, "--check"),
+        _assignments(aspect, "--aspect"),
+    )
     after = apply(before, changes, user_name(by), reason)
     save_rule_set(target, after)
     known = {rule.rule_id for rule in before.rules}
@@ -211,6 +226,13 @@ def edit(
     shown.print_warnings(Findings(n_rules=len(new_rules), faults=faults_of(new_rules)))
     shown.print_edits(after.history[len(before.history) :])
     shown.print_written(target, after)
+
+
+def _assignments(values: list[str] | None, option: str) -> list[tuple[str, str]]:
+    pairs = [value.partition("=") for value in values or ()]
+    if bad := [name for name, equals, _ in pairs if not equals]:
+        raise ConfigError(f"{option} {bad[0]!r}: give a rule's id, = and the value")
+    return [(name, value) for name, _, value in pairs]
 
 
 def _history_of(rule_set: RuleSet, rule: Rule) -> list[Edit]:

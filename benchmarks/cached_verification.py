@@ -1,6 +1,6 @@
 """Verification that the cache answers: `python benchmarks/cached_verification.py`, 2,000 completions by 25 rules.
 
-The first pass asks a scripted verifier that answers at once, and commits each answer; the second one finds them all. Both
+The first pass asks a scripted verifier that answers at once, and commits each answer; the second finds them all. Both
 end in the table of verdicts and the rewards.
 """
 

@@ -246,3 +246,21 @@ def test_an_id_that_means_two_rules_is_an_error():
     stolen = make_rule(RHYME).model_copy(update={"rule_id": CITE_ID})
     with pytest.raises(RuleSetError, match=f"the id {CITE_ID} means two rules"):
         merged(set_of(make_rule(CITE)), set_of(stolen))
+
+
+def test_a_check_and_an_aspect_are_given_and_taken_away():
+    before = make_rule_set("It should be short.", "It should be kind.")
+    rule_id = before.rules[0].rule_id
+    check = '{"kind": "count", "of": "words", "at_most": 100}'
+    after = apply(before, Changes(check=[(rule_id[:6], check)], aspect=[(rule_id[:6], "form")]), "me")
+    assert after.rules[0].check.at_most == 100 and after.rules[0].aspect == "form"
+    assert [edit.action for edit in after.history] == ["checked", "sorted"]
+    again = apply(after, Changes(check=[(rule_id, "")], aspect=[(rule_id, "")]), "me")
+    assert again.rules[0] == before.rules[0]
+
+
+@pytest.mark.parametrize(("check", "named"), [("{", "Expecting"), ('{"kind": "code"}', "kind"), ("3", "valid")])
+def test_a_bad_check_names_the_rule(check, named):
+    rule_set = make_rule_set("It should be short.")
+    with pytest.raises(RuleSetError, match=rf"(?s)check .* of rule {rule_set.rules[0].rule_id}.*{named}"):
+        apply(rule_set, Changes(check=[(rule_set.rules[0].rule_id, check)]), "me")
