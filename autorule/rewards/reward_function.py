@@ -15,12 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from types import MethodType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autorule.backends import open_cached
 from autorule.errors import ConfigError, UnscoredError
 from autorule.records import CallCounts, Completion, Message, Messages, RewardRecord, Role, Rule, Verdict
-from autorule.rewards.reward_model import RewardModel, reward_of_model
 from autorule.rewards.rule_reward import aspect_fractions, rule_reward
 from autorule.rewards.settings import RewardSettings, Row
 from autorule.rewards.shaping import combine, drop_rules
@@ -28,6 +27,9 @@ from autorule.rule_sets import RuleSet, load_rule_set
 from autorule.token_estimate import estimate_tokens
 from autorule.verification import completion_id
 from autorule.verifier import Verifier
+
+if TYPE_CHECKING:
+    from autorule.rewards.reward_model import RewardModel
 
 Log = Callable[[str, float], None]
 
@@ -221,6 +223,8 @@ class RuleReward:
         config = self.settings.reward_model
         if config is None:
             return [None] * len(completions)
+        from autorule.rewards.reward_model import RewardModel, reward_of_model
+
         if self._reward_model is None:
             self._reward_model = RewardModel(config)
         return reward_of_model(self._reward_model, config, completions, columns)
