@@ -5,20 +5,27 @@ costs nothing. A check sees the text of the completion (without its thinking, un
 nothing else. No code is ever read from a rule set, and no pattern either.
 """
 
+import inspect
 import json
 import re
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from autorule.errors import MissingExtraError
+from autorule.errors import ConfigError, MissingExtraError
 
-_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]”’]*(?=\s|$)|[。！？]+")
+_langdetect_lock = threading.Lock()
+
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"')\]”’]*+(?=\s|$)|[。！？]++")
 _LIST_ITEM = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6}[ \t]+\S", re.MULTILINE)
 _FENCED = re.compile(r"```[\w+-]*[ \t]*\n(.*)\n```", re.DOTALL)
+_FENCE = re.compile(r"^(?:```|~~~)", re.MULTILINE)
+_SPACELESS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff"
+"""Scripts that put no space between words: kana, Chinese characters, Thai, Lao."""
 _WORD = re.compile(r"\w")
 
 COUNTERS: dict[str, Callable[[str], int]] = {
@@ -26,11 +33,11 @@ COUNTERS: dict[str, Callable[[str], int]] = {
     "words": lambda text: len(text.split()),
     "sentences": lambda text: sum(1 for part in _SENTENCE_END.split(text) if _WORD.search(part)),
     "paragraphs": lambda text: sum(1 for part in re.split(r"\n[ \t]*\n", text) if part.strip()),
-    "list_items": lambda text: len(_LIST_ITEM.findall(text)),
-    "headings": lambda text: len(_HEADING.findall(text)),
+    "list_items": lambda text: len(_LIST_ITEM.findall(_outside_fences(text))),
+    "headings": lambda text: len(_HEADING.findall(_outside_fences(text))),
 }
 """What can be counted. Words go by white space; a sentence ends with a mark before white space (so "e.g. this" has
-two); paragraphs go by blank lines; list items and headings are those of Markdown."""
+two); paragraphs go by blank lines; list items and headings are those of Markdown, outside fenced code."""
 
 
 class _Check(BaseModel):
@@ -117,6 +124,7 @@ class JsonCheck(_Check):
     keys: tuple[str, ...] = ()
 
     def holds(self, text: str) -> bool:
+        text = text.replace("\r\n", "\n")
         fenced = _FENCED.fullmatch(text.strip())
         try:
             value = json.loads(fenced[1] if fenced else text, parse_constant=_no_json)
@@ -134,12 +142,18 @@ class LanguageCheck(_Check):
     def holds(self, text: str) -> bool:
         try:
             from langdetect import DetectorFactory, LangDetectException, detect
+            from langdetect.detector_factory import init_factory
+            from langdetect.lang_detect_exception import ErrorCode
         except ModuleNotFoundError as error:
             raise MissingExtraError("langdetect", "checks", "a check of the language") from error
-        DetectorFactory.seed = 0
+        with _langdetect_lock:  # it loads its profiles at the first call, and not safely
+            DetectorFactory.seed = 0
+            init_factory()
         try:
             return str(detect(text)).lower() == self.code
-        except LangDetectException:  # no letters: no language
+        except LangDetectException as error:
+            if error.code != ErrorCode.CantDetectError:  # which says: no letters, no language
+                raise
             return False
 
 
@@ -163,9 +177,19 @@ CodeCheck = Annotated[
 
 def _occurs(word: str, text: str) -> bool:
     """Whether the word stands in the text, with no letter or digit right beside it."""
-    before = r"(?<!\w)" if _WORD.match(word) else ""
-    after = r"(?!\w)" if _WORD.match(word[-1]) else ""
+    before = r"(?<!\w)" if _is_spaced(word[0]) else ""
+    after = r"(?!\w)" if _is_spaced(word[-1]) else ""
     return re.search(before + re.escape(word) + after, text, re.IGNORECASE) is not None
+
+
+def _is_spaced(char: str) -> bool:
+    """Whether the character belongs to words with spaces between them."""
+    return _WORD.match(char) is not None and re.match(f"[{_SPACELESS}]", char) is None
+
+
+def _outside_fences(text: str) -> str:
+    """The text without what stands in code fences."""
+    return "\n".join(part.partition("\n")[2] if index else part for index, part in enumerate(_FENCE.split(text)[::2]))
 
 
 def _no_json(constant: str) -> None:
@@ -179,7 +203,10 @@ def _ifeval_instruction(instruction: str, parameters: str) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError("if-verifiable", "checks", "a check by IFEval's instructions") from error
     if instruction not in INSTRUCTION_DICT:
-        raise ValueError(f"IFEval has no instruction {instruction!r}; it has {', '.join(sorted(INSTRUCTION_DICT))}")
+        raise ConfigError(f"IFEval has no instruction {instruction!r}; it has {', '.join(sorted(INSTRUCTION_DICT))}")
     checker = INSTRUCTION_DICT[instruction](instruction)
-    checker.build_description(**json.loads(parameters))
+    given, needed = json.loads(parameters), set(inspect.signature(checker.build_description).parameters)
+    if needed != set(given) or None in given.values():  # what is left out would be drawn at random
+        raise ConfigError(f"IFEval's {instruction} needs the parameters {sorted(needed)}, and has {sorted(given)}")
+    checker.build_description(**given)
     return checker

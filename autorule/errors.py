@@ -37,7 +37,14 @@ class MissingExtraError(AutoruleError):
 
 
 class UnscoredError(AutoruleError):
-    """A completion has no reward, and its trainer knows no unscored ones."""
+    """A completion has no reward, and its trainer knows no unscored ones.
+
+    `final`: asking again would change nothing, since no rule applies.
+    """
+
+    def __init__(self, message: str, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class RunFailedError(AutoruleError):

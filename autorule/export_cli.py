@@ -1,7 +1,7 @@
 """`autorule export`, `export-data`, `preferences`: what trainers read."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +15,9 @@ from autorule.export import training_data as data
 from autorule.export.rubrics import healthbench_rows
 from autorule.preferences.messages import FieldError, as_messages
 from autorule.preferences.readers import BadRow, read_rows
-from autorule.records import Completion, Messages, RewardRecord
+from autorule.records import Completion, Messages, RewardRecord, Rule
 from autorule.rewards.settings import RewardSettings
-from autorule.rule_sets import load_rule_set
+from autorule.rule_sets import RuleSet, load_rule_set
 from autorule.run_folder import MANIFEST, REWARDS, write_text
 from autorule.verdict_tables import read_rewards
 
@@ -67,16 +67,12 @@ def export_data(
     """Write prompts in a trainer's layout, with what its reward function needs beside them."""
     own = _read_prompts(prompts, mapping(columns, "--columns"))
     if to == "verl":
-        n = data.write_parquet(out, data.verl_rows(own, data_source, split))
+        n = data.write_parquet(out, data.verl_rows((row for _, row in own), data_source, split))
     elif to == "healthbench":
         if rules is None:
             raise ConfigError("healthbench rows hold the rules: give the rule set with --rules")
         rule_set = load_rule_set(rules)
-        known = {rule.rule_id: rule for rule in rule_set.rules}
-        applying = [
-            (prompt, rule_set.rules if "rules" not in extra else [known[i] for i in extra["rules"] if i in known])
-            for prompt, extra in own
-        ]
+        applying = [(prompt, _applying(rule_set, extra.get("rules"), prompts, row)) for row, (prompt, extra) in own]
         n = data.write_jsonl(out, (json.loads(line) for line in healthbench_rows(applying)))
     else:
         raise ConfigError(f"--to {to!r}: use verl or healthbench")
@@ -107,8 +103,8 @@ def write_preferences(
         typer.echo(f"{info}: the entry for LLaMA-Factory's dataset_info.json")
 
 
-def _read_prompts(path: Path, columns: dict[str, str] | None) -> list[tuple[Messages, dict[str, Any]]]:
-    """Prompt and further columns of each row. Raises InputError for a row without a prompt, by its number."""
+def _read_prompts(path: Path, columns: dict[str, str] | None) -> list[tuple[int, tuple[Messages, dict[str, Any]]]]:
+    """Number, prompt and further columns of each row. Raises InputError for a row without a prompt, by its number."""
     theirs = (columns or {}).get("prompt", "prompt")
     found = []
     for row in read_rows(path):
@@ -120,8 +116,19 @@ def _read_prompts(path: Path, columns: dict[str, str] | None) -> list[tuple[Mess
             prompt = as_messages(row.values[theirs], theirs, "user")
         except FieldError as error:
             raise InputError(f"{path}, row {row.number}: {error}") from error
-        found.append((prompt, {name: value for name, value in row.values.items() if name != theirs}))
+        found.append((row.number, (prompt, {name: value for name, value in row.values.items() if name != theirs})))
     return found
+
+
+def _applying(rule_set: RuleSet, named: Any, path: Path, row: int) -> Sequence[Rule]:
+    """The rules that a row names by their ids, all where it names none. Raises InputError for an unknown one."""
+    if named is None:
+        return rule_set.rules
+    known = {rule.rule_id: rule for rule in rule_set.rules}
+    if not isinstance(named, (list, tuple)) or (unknown := [rule_id for rule_id in named if rule_id not in known]):
+        wrong = unknown[0] if isinstance(named, (list, tuple)) else named
+        raise InputError(f"{path}, row {row}: rules: {wrong!r:.80} is no rule of the set; give a list of rule ids")
+    return [known[rule_id] for rule_id in named]
 
 
 def _read_scored(run: Path, completions: Path | None) -> Iterator[tuple[Completion, RewardRecord]]:

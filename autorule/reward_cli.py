@@ -1,5 +1,6 @@
 """`autorule reward ...` and `autorule serve`."""
 
+import json
 import os
 import statistics
 from pathlib import Path
@@ -11,6 +12,7 @@ from autorule.command_settings import given, mapping, model_options
 from autorule.completions import read_completions
 from autorule.config_layers import build_config
 from autorule.errors import ConfigError, InputError, MissingExtraError
+from autorule.export.folders import refuse_dropout
 from autorule.records import Completion
 from autorule.rewards.scaling import learned_scaling, scaled
 from autorule.rule_editing import check_free, save_rule_set, user_name
@@ -80,8 +82,11 @@ def calibrate(
     if len(scores) < 2 or statistics.stdev(scores) == 0:
         raise InputError(f"{completions}: {len(scores)} scores, and no two differ: there is no spread to measure")
     typer.echo(f"# of {len(scores)} scores, from {min(scores):.4g} to {max(scores):.4g}")
-    typer.echo(f"[reward_model]\nmodel = {model!r}\nmean = {statistics.fmean(scores):.6g}")
-    typer.echo(f"std = {statistics.stdev(scores):.6g}")
+    typer.echo(f"[reward_model]\nmodel = {json.dumps(model)}")
+    for name, value in (("base_url", base_url), ("api_key_env", api_key_env)):
+        if value is not None:
+            typer.echo(f"{name} = {json.dumps(value)}")
+    typer.echo(f"mean = {statistics.fmean(scores):.6g}\nstd = {statistics.stdev(scores):.6g}")
 
 
 def serve_(
@@ -128,6 +133,7 @@ def serve_(
         if not token:
             raise ConfigError(f"the environment variable {token_env} of --token-env holds no token")
     reward = RuleReward(rule_set, **changes)
+    refuse_dropout(reward.settings, "a server")
     typer.echo(f"rewards of {len(reward.rules)} rules at http://{host}:{port} (page of the interface: /docs)", err=True)
     serve(reward, config, token)
 

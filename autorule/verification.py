@@ -74,11 +74,12 @@ def read_verdict(
     p_yes = yes / (yes + no) if yes + no > 0 else None
     label: VerdictLabel | None
     failure = None
-    if p_yes is None or (result.complete and mass < spec.mass_floor):
+    is_na = not_applicable is not None and not_applicable > max(yes, no)
+    if (p_yes is None and not is_na) or (result.complete and mass < spec.mass_floor):
         label = None
         message = f"the choices have a probability of {mass:.3g} together, below the floor of {spec.mass_floor}"
         failure = Failure(stage="verification", kind="parse", item_id=completion_id, message=message)
-    elif not_applicable is not None and not_applicable > max(yes, no):
+    elif is_na or p_yes is None:
         label = "not_applicable"
     else:
         label = "yes" if p_yes >= (spec.threshold if rule.threshold is None else rule.threshold) else "no"

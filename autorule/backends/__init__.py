@@ -1,6 +1,7 @@
 """Where answers come from: `open_backend` turns a ModelConfig into a back end."""
 
 import atexit
+import os
 import threading
 from pathlib import Path
 
@@ -44,6 +45,15 @@ def close_backends() -> None:
         _stores.clear()
 
 
+def _forget_after_fork() -> None:
+    """The threads and connections of the parent are not the child's: it opens its own."""
+    global _lock
+    _lock = threading.Lock()
+    _backends.clear()
+    _stores.clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
 atexit.register(close_backends)  # however a process ends, its connections are closed without a word on stderr
 
 

@@ -35,6 +35,8 @@ def export_rule_set(rule_set: RuleSet, settings: RewardSettings, target: str, ou
     """Writes the folder; its files. Raises ConfigError for an unknown target and for a folder that is not empty."""
     if target not in TARGETS:
         raise ConfigError(f"no export {target!r}; there are {', '.join(TARGETS)}")
+    if target in NEEDS_A_NUMBER:
+        refuse_dropout(settings, target)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists and is not an empty folder; give another --out")
     files = {RULE_SET: dump_rule_set(rule_set), "README.md": readme(target)}
@@ -49,6 +51,13 @@ def export_rule_set(rule_set: RuleSet, settings: RewardSettings, target: str, ou
     for name, text in files.items():
         write_text(out / name, text)
     return [out / name for name in files]
+
+
+def refuse_dropout(settings: RewardSettings, where: str) -> None:
+    """Raises ConfigError for a rule dropout where no training step is known: completions of one prompt would be judged
+    by different rules, or the same rules be left out for ever."""
+    if settings.rule_dropout:
+        raise ConfigError(f"{where} tells no training step, which rule_dropout goes by; leave rule_dropout out")
 
 
 def readme(target: str) -> str:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autorule.errors import ConfigError, InputError
-from autorule.records import Completion, Messages, RewardRecord
-from autorule.rule_sets import prompt_hash
+from autorule.records import Completion, Messages, RewardRecord, content_id
 
 
 class Preference(NamedTuple):
@@ -44,7 +43,8 @@ def preferences(
     by_prompt: dict[str, list[tuple[Completion, float]]] = {}
     for completion, record in scored:
         if record.reward is not None:
-            by_prompt.setdefault(prompt_hash(completion.prompt), []).append((completion, record.reward))
+            key = content_id([[turn.role, turn.content] for turn in completion.prompt])
+            by_prompt.setdefault(key, []).append((completion, record.reward))
     for group in by_prompt.values():
         ranked = sorted(group, key=lambda item: -item[1])
         pairs = [(ranked[0], ranked[-1])]
@@ -112,11 +112,14 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """As `write_jsonl`, as Parquet."""
+    """As `write_jsonl`, as Parquet. Raises InputError also for columns with values of several kinds."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist(list(rows))
+    try:
+        table = pa.Table.from_pylist(list(rows))
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InputError(f"the rows do not fit one table, a column has values of several kinds: {error}") from error
     if not table.num_rows:
         raise InputError(f"there is nothing to write to {path}: no row")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from types import MethodType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from autorule.backends import open_cached
 from autorule.errors import ConfigError, UnscoredError
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from autorule.rewards.reward_model import RewardModel
 
 Log = Callable[[str, float], None]
+ROLES = {"developer": "system", "model": "assistant", "function": "tool"}
+"""Other names of our roles."""
+
+
+_shared_lock = threading.Lock()
+_shared: dict[Path, "RuleReward"] = {}
 
 
 class Scored(NamedTuple):
@@ -83,6 +89,15 @@ class RuleReward:
         settings = load_reward_settings(Path(path), changes)
         return cls(settings.rules, **{name: getattr(settings, name) for name in settings.model_fields_set - {"rules"}})
 
+    @classmethod
+    def shared(cls, path: str | os.PathLike[str]) -> "RuleReward":
+        """The reward of a settings file, one for all threads of the process."""
+        with _shared_lock:
+            key = Path(path).resolve()
+            if key not in _shared:
+                _shared[key] = cls.from_file(key)
+            return _shared[key]
+
     def per_aspect(self) -> list["RuleReward"]:
         """A reward function for each aspect, for trainers that weigh several. Rules without an aspect are in none.
 
@@ -120,7 +135,8 @@ class RuleReward:
             found = tuple(verdicts[completion.completion_id][rule.rule_id] for rule in rules[row])
             record = rule_reward(completion, found, self.rule_set, rules[row])
             n_tokens = len(completion_ids[row]) if completion_ids is not None else _estimated_tokens(completion)
-            context = Row(n_tokens, {name: values[row] for name, values in columns.items()})
+            own_values = {name: values[row] for name, values in columns.items() if values[row] is not None}
+            context = Row(n_tokens, own_values)
             score, reason = self._total(record, model_scores[row], context)
             aspects = aspect_fractions(found, self.rule_set, rules[row])
             model_score = model_scores[row]
@@ -170,8 +186,15 @@ class RuleReward:
         if scored.reward is not None or self.settings.on_unscored == "none":
             return scored.reward
         if self.settings.on_unscored == "error":
-            raise UnscoredError(f"a completion has no reward: {scored.reason}")
+            raise _unscored(scored)
         return float(self.settings.on_unscored)
+
+    def number(self, scored: Scored) -> float:
+        """The reward for those who know numbers only. Raises UnscoredError where there is none."""
+        value = self.reward_or_policy(scored)
+        if value is None:
+            raise _unscored(scored)
+        return value
 
     def metrics(self, scored: Sequence[Scored]) -> dict[str, float]:
         """Name -> mean over the completions; the same names in every call, NaN where nothing was scored."""
@@ -191,7 +214,7 @@ class RuleReward:
         rules = self.rules
         named = columns[self.settings.rules_column][row] if self.settings.rules_column in columns else None
         if named is not None:
-            if not isinstance(named, (list, tuple)):
+            if not isinstance(named, (list, tuple)) or not all(isinstance(rule_id, str) for rule_id in named):
                 raise ConfigError(f"column {self.settings.rules_column}: {named!r:.80} is no list of rule ids")
             known = {rule.rule_id for rule in self.rule_set.rules}
             if unknown := [rule_id for rule_id in named if rule_id not in known]:
@@ -225,8 +248,9 @@ class RuleReward:
             return [None] * len(completions)
         from autorule.rewards.reward_model import RewardModel, reward_of_model
 
-        if self._reward_model is None:
-            self._reward_model = RewardModel(config)
+        with self._lock:
+            if self._reward_model is None:
+                self._reward_model = RewardModel(config)
         return reward_of_model(self._reward_model, config, completions, columns)
 
     def _total(
@@ -257,6 +281,11 @@ class RuleReward:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
+def _unscored(scored: Scored) -> UnscoredError:
+    final = scored.rules.reward is None and scored.rules.n_unscored == 0
+    return UnscoredError(f"a completion has no reward: {scored.reason}", final)
+
+
 def as_messages(value: Any, role: Role) -> Messages:
     """A string, or a list of {role, content}, as messages. Text is taken as it is, whatever it looks like.
 
@@ -265,8 +294,15 @@ def as_messages(value: Any, role: Role) -> Messages:
     if isinstance(value, str):
         return (Message(role=role, content=_whole(value)),)
     if isinstance(value, (list, tuple)) and all(isinstance(turn, Mapping) and "role" in turn for turn in value):
-        return tuple(Message(role=turn["role"], content=_text(turn.get("content"))) for turn in value)
+        return tuple(_message(turn) for turn in value)
     raise ConfigError(f"{value!r:.80} is neither text nor a list of messages with role and content")
+
+
+def _message(turn: Mapping[str, Any]) -> Message:
+    role = ROLES.get(turn["role"], turn["role"]) if isinstance(turn["role"], str) else None
+    if role not in get_args(Role):
+        raise ConfigError(f"the message {dict(turn)!r:.80} has the role {turn['role']!r:.20}; use {get_args(Role)}")
+    return Message(role=role, content=_text(turn.get("content")))
 
 
 def _text(content: Any) -> str:
@@ -275,6 +311,8 @@ def _text(content: Any) -> str:
         return ""
     if isinstance(content, str):
         return _whole(content)
+    if not isinstance(content, (list, tuple)) or not all(isinstance(block, Mapping) for block in content):
+        raise ConfigError(f"the content {content!r:.80} of a message is neither text nor a list of blocks")
     return "\n\n".join(_whole(block.get("text") or "") for block in content if block.get("type", "text") == "text")
 
 

@@ -90,7 +90,6 @@ class _LocalModel(NamedTuple):
     tokens: Any
     device: str
     max_tokens: int
-    pad: int
 
 
 def _load(config: RewardModelConfig) -> _LocalModel:
@@ -118,10 +117,8 @@ def _load(config: RewardModelConfig) -> _LocalModel:
         raise BackendError(
             f"reward model {config.model!r} has {model.config.num_labels} labels; a reward model has one"
         )
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    model.config.pad_token_id = pad  # by which the model finds the last token of each row
     context = int(getattr(model.config, "max_position_embeddings", config.max_tokens))
-    return _LocalModel(model.to(device).eval(), ChatTokens(tokenizer), device, min(context, config.max_tokens), pad)
+    return _LocalModel(model.to(device).eval(), ChatTokens(tokenizer), device, min(context, config.max_tokens))
 
 
 def _local_scores(
@@ -129,13 +126,18 @@ def _local_scores(
 ) -> list[float | str]:
     import torch
 
-    encoded = [_fitting_ids(local, messages) for messages in conversations]
-    order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
-    scores: list[float | str] = [""] * len(encoded)
+    fitted = [_fitting_ids(local, messages) for messages in conversations]
+    encoded = {index: ids for index, ids in enumerate(fitted) if isinstance(ids, list)}
+    order = sorted(encoded, key=lambda index: len(encoded[index]))
+    scores: list[float | str] = [reason if isinstance(reason, str) else "" for reason in fitted]
     for start in range(0, len(order), config.batch_size):
         batch = order[start : start + config.batch_size]
         width = max(len(encoded[index]) for index in batch)
-        rows = [encoded[index] + [local.pad] * (width - len(encoded[index])) for index in batch]
+        # The model takes the last token that is not padding: padding must not be what a row ends with.
+        used = {token for index in batch for token in encoded[index]}
+        pad = next(token for token in range(len(used) + 1) if token not in used)
+        local.model.config.get_text_config().pad_token_id = local.model.config.pad_token_id = pad
+        rows = [encoded[index] + [pad] * (width - len(encoded[index])) for index in batch]
         mask = [[1] * len(encoded[index]) + [0] * (width - len(encoded[index])) for index in batch]
         with torch.inference_mode():
             logits = local.model(
@@ -147,16 +149,19 @@ def _local_scores(
     return scores
 
 
-def _fitting_ids(local: _LocalModel, messages: Messages) -> list[int]:
-    """The conversation as token ids; the middle of its longest turns is left out until it fits."""
+def _fitting_ids(local: _LocalModel, messages: Messages) -> list[int] | str:
+    """The conversation as token ids, the middle of its longest turns left out until it fits; or why not."""
     max_chars = max(len(message.content) for message in messages)
     while True:
         shown = tuple(m.model_copy(update={"content": trim_middle(m.content, max_chars).text}) for m in messages)
-        ids: list[int] = local.tokens.encode_messages(shown, finished=True)
+        try:
+            ids: list[int] = local.tokens.encode_messages(shown, finished=True)
+        except BackendError as error:
+            return str(error)
         if len(ids) <= local.max_tokens:
             return ids
         if max_chars < MIN_CHARS:
-            raise ConfigError(f"a conversation of {len(messages)} turns does not fit into {local.max_tokens} tokens")
+            return f"a conversation of {len(messages)} turns does not fit into {local.max_tokens} tokens"
         max_chars = min(int(0.9 * max_chars * local.max_tokens / len(ids)), max_chars - 1)
 
 

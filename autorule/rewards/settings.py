@@ -97,22 +97,24 @@ class Conciseness(Config):
 
 
 class StepRewards(Config):
+    """Clipped step rewards (shaping.clip_steps), summed. The sum of deltas would be the first step's reward alone:
+    shaping.delta_steps is for trainers that take a reward for each step."""
+
     kind: Literal["step_rewards"] = "step_rewards"
     column: str = Field("step_rewards", description="the rewards of the reasoning steps, a list in each row")
-    by: Literal["clip", "delta"]
-    eta: float = Field(0.0, allow_inf_nan=False, description="of clip")
+    eta: float = Field(0.0, allow_inf_nan=False)
     weight: float = Field(1.0, allow_inf_nan=False)
 
     def apply(self, reward: float, row: Row) -> float:
         steps = row.value(self.column, "step_rewards")
         if not isinstance(steps, (list, tuple)) or not all(isinstance(s, (int, float)) for s in steps):
             raise ConfigError(f"step_rewards: {self.column} is {steps!r:.100}; give a list of numbers")
-        shaped = shaping.clip_steps(steps, self.eta) if self.by == "clip" else shaping.delta_steps(steps)
-        return reward + self.weight * sum(shaped)
+        return reward + self.weight * sum(shaping.clip_steps(steps, self.eta))
 
     def describe(self) -> str:
-        how = f"min(r − {self.eta:g}, 0)" if self.by == "clip" else "r minus that of the next step"
-        return f"Add {self.weight:g} · the sum over the steps in the column {self.column!r} of {how}."
+        return (
+            f"Add {self.weight:g} · the sum over the steps in the column {self.column!r} of min(r − {self.eta:g}, 0)."
+        )
 
 
 class Bounds(Config):
@@ -157,7 +159,7 @@ class RewardModelConfig(Config):
     std: float | None = Field(None, gt=0, allow_inf_nan=False, description="of a calibration set, for z")
     references_column: str = Field("references", description="reference responses to each prompt, for par")
     batch_size: int = Field(8, ge=1)
-    max_tokens: int = Field(4096, ge=16, description="the middle of longer conversations is left out")
+    max_tokens: int = Field(4096, ge=16, description="of a local model; the middle of longer conversations is left out")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="bfloat16 on CUDA, float32 on the CPU")
 

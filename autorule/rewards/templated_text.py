@@ -7,8 +7,11 @@ from typing import Any
 from autorule.errors import ConfigError
 from autorule.rewards.reward_function import RuleReward, Scored
 
-_END = r"<\|im_end\|>|<\|eot_id\|>|<\|end\|>|<end_of_turn>|<\|endoftext\|>|<\|end_of_text\|>|</s>|<｜end▁of▁sentence｜>"
-_TRAILING_END = re.compile(rf"(?:\s*(?:{_END}))+\s*\Z")
+_ENDS = (
+    "<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "</s>",
+    "<｜end▁of▁sentence｜>",
+)  # fmt: skip
+_BEGIN = re.compile(r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)?\s*")
 _ROLE = r"(system|user|assistant|model|tool|ipython)"
 _TURNS = (
     re.compile(rf"<\|im_start\|>{_ROLE}\n(.*?)(?:<\|im_end\|>|\Z)", re.DOTALL),  # ChatML: Qwen, SmolLM
@@ -16,25 +19,32 @@ _TURNS = (
     re.compile(rf"<start_of_turn>{_ROLE}\n(.*?)(?:<end_of_turn>|\Z)", re.DOTALL),  # Gemma
     re.compile(rf"<\|{_ROLE}\|>\n(.*?)(?:<\|end\|>|</s>|(?=<\|{_ROLE}\|>)|\Z)", re.DOTALL),  # Phi, Zephyr
 )
+_OPENING = re.compile(r"(?:<think>\s*(?:</think>)?)?")
+"""What a template may write of an answer before the model does."""
 _ROLES = {"model": "assistant", "ipython": "tool"}
 
 
 def turns_of(prompt: str) -> list[dict[str, str]] | str:
     """The turns of a templated prompt (ChatML, Llama 3, Gemma, Phi and Zephyr), without the opening of the answer; the
-    text as it is where no template is known again."""
+    text as it is where it does not begin with a template's marker."""
+    begin = _BEGIN.match(prompt)
+    start = begin.end() if begin else 0
     for pattern in _TURNS:
-        found = [(match[1], match[2].strip()) for match in pattern.finditer(prompt)]
+        if not pattern.match(prompt, start):
+            continue
+        found = [(match[1], match[2].strip()) for match in pattern.finditer(prompt, start)]
         turns = [{"role": _ROLES.get(role, role), "content": content} for role, content in found]
-        if turns and turns[-1]["role"] == "assistant" and not turns[-1]["content"]:
+        if len(turns) > 1 and turns[-1]["role"] == "assistant" and _OPENING.fullmatch(turns[-1]["content"]):
             turns.pop()
-        if turns:
-            return turns
+        return turns
     return prompt
 
 
 def response_of(text: str) -> str:
     """The response without the end-of-turn tokens after it; what stands inside it stays."""
-    return _TRAILING_END.sub("", text)
+    while (stripped := text.rstrip()).endswith(_ENDS):
+        text = next(stripped.removesuffix(end) for end in _ENDS if stripped.endswith(end))
+    return text
 
 
 def split_whole_text(text: str) -> tuple[list[dict[str, str]], str]:
@@ -49,34 +59,35 @@ def split_whole_text(text: str) -> tuple[list[dict[str, str]], str]:
 
 
 def openrlhf_items(
-    reward: RuleReward, queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any]
-) -> list[tuple[Any, str, Any]]:
-    """(prompt, response, rules or None) of each of OpenRLHF's whole texts, with its templated prompt and its label.
+    queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any]
+) -> list[tuple[Any, str, dict[str, Any]]]:
+    """(prompt, response, columns) of each of OpenRLHF's whole texts, with its templated prompt and its label.
 
-    Raises ConfigError when a text does not begin with its prompt or the lists differ in length.
+    A label that is an object holds columns, and perhaps the prompt. Raises ConfigError when a text does not begin with
+    its prompt or the lists differ in length.
     """
     labels = list(labels) if labels else [None] * len(queries)
     if not len(queries) == len(prompts) == len(labels):
         raise ConfigError(f"{len(queries)} texts, {len(prompts)} prompts, {len(labels)} labels")
-    items: list[tuple[Any, str, Any]] = []
+    items: list[tuple[Any, str, dict[str, Any]]] = []
     for query, prompt, label in zip(queries, prompts, labels, strict=True):
         if not query.startswith(prompt):
             raise ConfigError(f"the text {query[:60]!r} does not begin with its prompt {prompt[:60]!r}")
-        known = label if isinstance(label, dict) else {}
-        shown = known["prompt"] if known.get("prompt") else turns_of(prompt)
-        items.append((shown, response_of(query[len(prompt) :]), known.get(reward.settings.rules_column)))
+        columns = dict(label) if isinstance(label, dict) else {}
+        shown = columns.pop("prompt", None) or turns_of(prompt)
+        items.append((shown, response_of(query[len(prompt) :]), columns))
     return items
 
 
 def openrlhf_answer(reward: RuleReward, scored: Sequence[Scored]) -> dict[str, Any]:
     """`rewards` for the advantages, `scores` (the fraction, 0 to 1) for OpenRLHF's dynamic filter, `extra_logs`.
 
-    Raises UnscoredError where the settings ask for it.
+    Raises UnscoredError for a completion without a number.
     """
     metrics = [reward.metrics([one]) for one in scored]
     return {
-        "rewards": [reward.reward_or_policy(one) for one in scored],
-        "scores": [one.rules.fraction for one in scored],
+        "rewards": [reward.number(one) for one in scored],
+        "scores": [one.rules.fraction if one.rules.fraction is not None else reward.number(one) for one in scored],
         "extra_logs": {name: [values[name] for values in metrics] for name in metrics[0]} if metrics else {},
     }
 
@@ -85,7 +96,8 @@ def openrlhf_scores(
     reward: RuleReward, queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any]
 ) -> dict[str, Any]:
     """OpenRLHF's call of a local function. Raises as `openrlhf_items` and `openrlhf_answer` do."""
-    items = openrlhf_items(reward, queries, prompts, labels)
-    rules = {reward.settings.rules_column: [own for _, _, own in items]}
-    scored = reward.score([prompt for prompt, _, _ in items], [response for _, response, _ in items], rules)
+    items = openrlhf_items(queries, prompts, labels)
+    names = dict.fromkeys(name for _, _, columns in items for name in columns)
+    columns = {name: [own.get(name) for _, _, own in items] for name in names}
+    scored = reward.score([prompt for prompt, _, _ in items], [response for _, response, _ in items], columns)
     return openrlhf_answer(reward, scored)

@@ -11,10 +11,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from autorule import __version__
-from autorule.errors import AutoruleError, BackendError, ConfigError, UnscoredError
+from autorule.errors import AutoruleError, BackendError, UnscoredError
 from autorule.records import Role
 from autorule.rewards import RuleReward, Scored
-from autorule.rewards.templated_text import openrlhf_answer, openrlhf_items, split_whole_text, turns_of
+from autorule.rewards.templated_text import openrlhf_answer, openrlhf_items, response_of, split_whole_text, turns_of
 from autorule.serving.batching import Batcher, FullError, Item
 from autorule.serving.metrics import Metrics
 
@@ -28,7 +28,7 @@ class _Body(BaseModel):
 
 class Turn(_Body):
     role: Role
-    content: str
+    content: str | None = None
 
 
 Text = str | Annotated[list[Turn], Field(min_length=1)]
@@ -39,7 +39,9 @@ Strings = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH)]
 class ScoreRequest(_Body):
     prompts: Texts
     completions: Texts
-    rules: list[list[str] | None] | None = Field(None, description="ids of the rules that apply to each prompt")
+    columns: dict[str, list[Any]] = Field(
+        {}, description="further values of each prompt, such as `rules`: ids of those that apply to it"
+    )
 
 
 class ScoreReply(BaseModel):
@@ -80,34 +82,30 @@ def make_app(reward: RuleReward, batcher: Batcher, metrics: Metrics) -> FastAPI:
         yield
         batcher.close()
 
-    app = FastAPI(title="autorule reward server", version=__version__, lifespan=lifespan)
+    app = FastAPI(title="autorule reward server", version=__version__, lifespan=lifespan, redirect_slashes=False)
 
     async def score(items: list[Item]) -> list[Scored]:
         scored = await batcher.score(items)
         metrics.count(scored)
         return scored
 
-    def number(one: Scored) -> float:
-        """For dialects that know numbers only. Raises UnscoredError."""
-        value = reward.reward_or_policy(one)
-        if value is None:
-            raise UnscoredError(f"a completion has no reward: {one.reason}")
-        return value
-
     @app.middleware("http")
     async def measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        begun = time.perf_counter()
-        response = await call_next(request)
-        dialect = getattr(request.scope.get("route"), "path", "other")
-        metrics.requests.labels(dialect, response.status_code).inc()
-        metrics.latency.labels(dialect).observe(time.perf_counter() - begun)
-        return response
+        begun, status = time.perf_counter(), 500
+        try:
+            response = await call_next(request)
+            status = response.status_code
+            return response
+        finally:
+            dialect = getattr(request.scope.get("route"), "path", "other")
+            metrics.requests.labels(dialect, status).inc()
+            metrics.latency.labels(dialect).observe(time.perf_counter() - begun)
 
     @app.exception_handler(AutoruleError)
     async def refuse(_: Request, error: AutoruleError) -> JSONResponse:
-        if isinstance(error, (UnscoredError, BackendError)):
+        if isinstance(error, BackendError) or (isinstance(error, UnscoredError) and not error.final):
             return JSONResponse({"detail": str(error)}, 503, RETRY_AFTER)
-        return JSONResponse({"detail": str(error)}, 422 if isinstance(error, ConfigError) else 500)
+        return JSONResponse({"detail": str(error)}, 422)
 
     @app.exception_handler(FullError)
     async def push_back(_: Request, error: FullError) -> JSONResponse:
@@ -129,13 +127,14 @@ def make_app(reward: RuleReward, batcher: Batcher, metrics: Metrics) -> FastAPI:
     async def plain(body: ScoreRequest) -> ScoreReply:
         """Prompts and completions (text or messages), with everything that is known of each reward."""
         n = len(body.prompts)
-        rules = body.rules if body.rules is not None else [None] * n
-        if len(body.completions) != n or len(rules) != n:
-            raise HTTPException(422, f"{n} prompts, {len(body.completions)} completions, {len(rules)} lists of rules")
-        items = [Item(_plain(p), _plain(c), r) for p, c, r in zip(body.prompts, body.completions, rules, strict=True)]
+        lengths = {name: len(values) for name, values in {"completions": body.completions, **body.columns}.items()}
+        if wrong := [name for name, length in lengths.items() if length != n]:
+            raise HTTPException(422, f"{n} prompts, but {lengths[wrong[0]]} values of {wrong[0]}")
+        rows = [{name: values[row] for name, values in body.columns.items()} for row in range(n)]
+        items = [Item(_plain(p), _plain(c), r) for p, c, r in zip(body.prompts, body.completions, rows, strict=True)]
         scored = await score(items)
         return ScoreReply(
-            rewards=[None if one.reward is None else one.reward for one in scored],
+            rewards=[one.reward for one in scored],
             reasons=[one.reason for one in scored],
             fractions=[one.rules.fraction for one in scored],
             aspects=[one.aspects for one in scored],
@@ -149,25 +148,25 @@ def make_app(reward: RuleReward, batcher: Batcher, metrics: Metrics) -> FastAPI:
         It needs the same names under `extra_logs` in every answer: a rule without a verdict is NaN, as Python's json
         writes it, and reads it in OpenRLHF.
         """
-        items = [Item(*parts) for parts in openrlhf_items(reward, body.query, body.prompts, body.labels)]
+        items = [Item(*parts) for parts in openrlhf_items(body.query, body.prompts, body.labels)]
         scored = await score(items)
         answer = openrlhf_answer(reward, scored)
-        answer["rewards"] = [number(one) for one in scored]
+        answer["rewards"] = [reward.number(one) for one in scored]
         return Response(json.dumps(answer), media_type="application/json")
 
     @app.post("/slime")
     async def slime(body: SlimeRequest) -> dict[str, Any]:
         """slime and miles: one sample. Use `--reward-key score`."""
-        rules = body.label.get(reward.settings.rules_column) if isinstance(body.label, dict) else None
+        columns = body.label if isinstance(body.label, dict) else {}
         prompt = turns_of(body.prompt) if isinstance(body.prompt, str) else _plain(body.prompt)
-        [one] = await score([Item(prompt, body.response, rules)])
-        return {"score": number(one), "fraction": one.rules.fraction}
+        [one] = await score([Item(prompt, response_of(body.response), columns)])
+        return {"score": reward.number(one), "fraction": one.rules.fraction}
 
     @app.post("/llama_factory")
     async def llama_factory(body: LlamaFactoryRequest) -> dict[str, list[float]]:
         """LLaMA-Factory's PPO: whole templated texts."""
         scored = await score([Item(*split_whole_text(text)) for text in body.messages])
-        return {"scores": [number(one) for one in scored]}
+        return {"scores": [reward.number(one) for one in scored]}
 
     return app
 

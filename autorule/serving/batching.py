@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from autorule.errors import AutoruleError
+from autorule.errors import ConfigError
 from autorule.rewards import RuleReward, Scored
 
 
@@ -19,8 +19,8 @@ class Item(NamedTuple):
 
     prompt: Any
     completion: Any
-    rules: Any = None
-    """Ids of the rules that apply to the prompt; all of them when None."""
+    columns: Mapping[str, Any] = {}
+    """Further values of the row, such as the ids of the rules that apply to the prompt."""
 
 
 class Batcher:
@@ -40,7 +40,10 @@ class Batcher:
         return len(self._waiting)
 
     async def score(self, items: Sequence[Item]) -> list[Scored]:
-        """The scores, in order. Raises FullError when there is no room, and what the reward raises."""
+        """The scores, in order. Raises FullError when there is no room, ConfigError when there never is,
+        and what the reward raises."""
+        if len(items) > self._max_waiting:
+            raise ConfigError(f"{len(items)} completions in one request; at most {self._max_waiting} are taken")
         if len(self._waiting) + len(items) > self._max_waiting:
             raise FullError(f"{len(self._waiting)} completions wait; there is room for {self._max_waiting}")
         loop = asyncio.get_running_loop()
@@ -80,19 +83,20 @@ class Batcher:
             self._start()
 
     def _outcomes(self, items: list[Item]) -> list[Scored | Exception]:
-        """Of the whole batch; where it fails, of each by itself, so that a bad request is its sender's alone."""
+        """Of the whole batch; where a request in it is bad, of its halves, so that it is its sender's trouble alone."""
         try:
             return list(self._score(items))
-        except AutoruleError as error:
-            if len(items) == 1:
-                return [error]
-            return [outcome for item in items for outcome in self._outcomes([item])]
+        except ConfigError as error:
+            half = len(items) // 2
+            return [*self._outcomes(items[:half]), *self._outcomes(items[half:])] if half else [error]
         except Exception as error:  # noqa: BLE001 - handed to the requests that wait for it
             return [error] * len(items)
 
     def _score(self, items: list[Item]) -> list[Scored]:
-        columns = {self._reward.settings.rules_column: [item.rules for item in items]}
+        names = dict.fromkeys(name for item in items for name in item.columns)
+        columns = {name: [item.columns.get(name) for item in items] for name in names}
         return self._reward.score([item.prompt for item in items], [item.completion for item in items], columns)
 
     def close(self) -> None:
-        self._executor.shutdown(wait=True)
+        """What is being scored is left to itself: whoever waited for it is gone."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

@@ -1,6 +1,7 @@
 """What stands between the network and the reward: hosts, tokens, sizes, slow senders. Plain ASGI."""
 
 import asyncio
+import contextlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -50,7 +51,22 @@ class Guard:
         except TimeoutError:
             await _respond(send, 408, f"the body did not come within {self._body_s:g} s")
         else:
-            await self._app(scope, _replay(body, receive), send)
+            await self._run(scope, body, receive, send)
+
+    async def _run(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        """Ends the work on a request whose client has left: nobody reads the answer."""
+        gone = asyncio.Event()
+        work = asyncio.ensure_future(self._app(scope, _replay(body, gone), send))
+        watch = asyncio.create_task(_wait_for_disconnect(receive))
+        try:
+            await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
+            gone.set()
+            if not work.done():
+                work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
+        finally:
+            watch.cancel()
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1").lower()
@@ -59,15 +75,15 @@ class Guard:
             raise _RefusedError(421, "this host is not served here; name it with --allow-host")
 
     def _admitted(self, scope: Scope, headers: dict[bytes, bytes]) -> Scope:
-        """The scope without the token in its path. A token comes as bearer or as the first segment of the path."""
+        """The scope, with the token as the root of its path where it is there and not given as bearer."""
         if self._token is None or scope["path"] == "/health":
             return scope
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token.encode()):
             return scope
-        first, _, rest = scope["path"].removeprefix("/").partition("/")
+        first = scope["path"].removeprefix("/").partition("/")[0]
         if hmac.compare_digest(first.encode(), self._token.encode()):
-            return {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
+            return {**scope, "root_path": f"/{first}"}
         raise _RefusedError(401, "give the token: as bearer, or as the first segment of the path")
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
@@ -87,17 +103,23 @@ class Guard:
                 return b"".join(parts)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def _replay(body: bytes, gone: asyncio.Event) -> Receive:
     given = False
 
     async def again() -> MutableMapping[str, Any]:
         nonlocal given
         if given:
-            return await receive()
+            await gone.wait()
+            return {"type": "http.disconnect"}
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _respond(send: Send, status: int, detail: str) -> None:

@@ -1,6 +1,7 @@
 """Runs the reward server until it is told to stop; what is being scored is finished first."""
 
 import ipaddress
+import re
 import signal
 import socket
 import sys
@@ -38,15 +39,15 @@ def check_binding(config: ServeConfig, token: str | None) -> None:
             f"--host {config.host} can be reached from elsewhere: name the environment variable that holds a token "
             "with --token-env"
         )
-    if token is not None and (len(token) < 16 or not token.isascii() or "/" in token or not token.isprintable()):
-        raise ConfigError("the token is too weak or has a character that no path holds: give 16 ASCII letters or more")
+    if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,}", token):
+        raise ConfigError("the token is too weak, or no part of a path: give 16 or more of A-Z, a-z, 0-9, - and _")
 
 
 def serve(reward: RuleReward, config: ServeConfig, token: str | None) -> None:
     """Listens until SIGTERM or Ctrl-C. Raises ConfigError as `check_binding`, and when the port is taken."""
     check_binding(config, token)
     batcher = Batcher(reward, config.workers, max_waiting=config.max_waiting)
-    hosts = LOOPBACK_HOSTS | {host.lower() for host in config.allow_hosts}
+    hosts = LOOPBACK_HOSTS | {host.lower() for host in (config.host, *config.allow_hosts)}
     app = Guard(
         make_app(reward, batcher, Metrics()),
         None if token is not None and not config.allow_hosts else frozenset(hosts),

@@ -159,7 +159,7 @@ def curves(history: list[dict[str, float]], scorer: RuleReward) -> dict[str, Any
         "fraction": fractions,
         "reward": [entry["rewards/rule_reward/mean"] for entry in steps],
         "rules": {rule.text: [entry[f"rule_reward/rule/{rule.rule_id}"] for entry in steps] for rule in scorer.rules},
-        "words": [entry.get("completions/mean_length") for entry in steps],
+        "tokens": [entry.get("completions/mean_length") for entry in steps],
     }
 
 

@@ -127,7 +127,7 @@ def test_what_is_refused(tmp_path):
         for bad in (b"{", b"[]", b'{"prompts": []}', b'{"prompts": ["a"], "completions": [1]}', b"\xff"):
             assert call(url, "/score", data=bad, headers=known)[0] in (400, 422)
         assert call(url, "/score", {**body, "completions": ["a", "b"]}, known)[0] == 422
-        assert call(url, "/score", {**body, "rules": [["x"]]}, known)[0] == 422
+        assert call(url, "/score", {**body, "columns": {"rules": [["x"]]}}, known)[0] == 422
         assert call(url, "/get_reward", {"query": ["a"], "prompts": ["b"], "labels": []}, known)[0] == 422
         assert call(url, "/nothing", headers=known)[0] == 404
         head = f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"

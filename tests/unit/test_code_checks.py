@@ -1,9 +1,14 @@
 """Rules that code decides."""
 
+import subprocess
+import sys
+
 import pytest
 from pydantic import ValidationError
 
 from autorule.backends.scripted import ScriptedBackend
+from autorule.code_checks import COUNTERS
+from autorule.errors import ConfigError
 from autorule.records import Rule
 from autorule.verifier import Verifier
 from tests.conftest import make_completion, make_rule_set
@@ -32,6 +37,22 @@ CASES = [
     ({"kind": "json", "keys": ["a"]}, '```json\n{"a": 1}\n```', "[1]"),
     ({"kind": "json"}, "3", "NaN"),
     ({"kind": "json"}, "[]", "[" * 100_000),
+    ({"kind": "json"}, "```json\r\n{}\r\n```", "```\r\nx\r\n```"),
+    ({"kind": "count", "of": "headings", "at_most": 1}, "# One\n```\n# a\n# b\n```", "# One\n# Two"),
+    ({"kind": "count", "of": "list_items", "at_most": 1}, "- a\n```yaml\n- b\n- c\n```", "- a\n- b"),
+    ({"kind": "keywords", "words": ["苹果"]}, "我吃苹果了", "我吃梨"),
+    ({"kind": "language", "code": "en"}, "This is a sentence in plain English.", "Dies ist ein deutscher Satz."),
+    ({"kind": "language", "code": "de"}, "Dies ist ein deutscher Satz.", "123"),
+    ({"kind": "ifeval", "instruction": "punctuation:no_comma"}, "One two.", "One, two."),
+    (
+        {
+            "kind": "ifeval",
+            "instruction": "length_constraints:number_words",
+            "parameters": {"num_words": 3, "relation": "less than"},
+        },
+        "One two",
+        "One two three four",
+    ),
 ]
 
 
@@ -96,3 +117,35 @@ def test_a_check_sees_the_answer_without_its_thinking():
     completion = make_completion(text="<think>So many words to think about here.</think>Short.")
     [(_, verdicts)] = Verifier(ScriptedBackend(choice_script=lambda *_: 0.9), set_with_check()).verdicts([completion])
     assert verdicts[1].verdict == "yes"
+
+
+def test_languages_are_told_in_many_threads():
+    """langdetect loads its profiles at the first call, and not safely."""
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from autorule.code_checks import LanguageCheck\n"
+        "check = LanguageCheck(code='en')\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    print(all(pool.map(check.holds, ['This is a sentence in plain English.'] * 32)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
+
+
+@pytest.mark.parametrize("given", [{}, {"num_words": None, "relation": "at least"}, {"words": 3}])
+def test_an_instruction_of_ifeval_without_its_parameters_is_refused(given):
+    check = rule_with({"kind": "ifeval", "instruction": "length_constraints:number_words", "parameters": given}).check
+    with pytest.raises(ConfigError, match="needs the parameters"):
+        check.holds("One two.")
+
+
+def test_an_unknown_instruction_is_refused():
+    with pytest.raises(ConfigError, match="no instruction 'x'"):
+        rule_with({"kind": "ifeval", "instruction": "x"}).check.holds("One two.")
+
+
+@pytest.mark.parametrize("text", ["." * 400_000 + "x", "\n" * 400_000 + "x", "`" * 400_000, "- " * 200_000])
+@pytest.mark.parametrize("of", list(COUNTERS))
+def test_counting_takes_a_time_that_grows_with_the_text(of, text):
+    """A quadratic pattern would take minutes here."""
+    assert COUNTERS[of](text) >= 0

@@ -118,6 +118,27 @@ def test_a_trainer_that_knows_no_unscored_gets_an_error(exported):
         exported("verl").compute_score_sync("rules", "FAIL", "", {"prompt": "Name a fruit."})
 
 
+def test_an_unscored_completion_is_a_number_in_both_places(exported):
+    prompt = "<|im_start|>user\nHi<|im_end|>\n"
+    answer = exported("openrlhf", on_unscored=-1.0).reward_func([f"{prompt}FAIL"], [prompt], [""])
+    assert answer["rewards"] == answer["scores"] == [-1.0]
+
+
+@pytest.mark.parametrize("target", ["verl", "openrlhf", "slime", "areal"])
+def test_dropout_is_refused_where_no_step_is_known(tmp_path, target):
+    settings = SETTINGS.model_copy(update={"rule_dropout": 0.5})
+    with pytest.raises(ConfigError, match="tells no training step"):
+        export_rule_set(make_rule_set("a", "b"), settings, target, tmp_path / "x")
+
+
+def test_columns_reach_the_shaping(exported):
+    step = {"kind": "conciseness", "weight": 1.0, "longest": 4, "outcome_column": "ok"}
+    shaping = RewardSettings.model_validate({"shaping": [step]}).shaping
+    module = exported("verl", shaping=shaping)
+    reply = module.compute_score_sync("rules", "pear", "", {"prompt": "Name a fruit.", "ok": True})
+    assert reply["score"] == 0.75
+
+
 def test_openrlhf(exported):
     module = exported("openrlhf")
     prompt = "<|im_start|>user\nName pears.<|im_end|>\n<|im_start|>assistant\n"
@@ -133,6 +154,7 @@ def test_slime_and_areal(exported):
     sample = SimpleNamespace(prompt="Name a fruit.", response="pears", metadata=None)
     slime = exported("slime")
     assert asyncio.run(slime.rule_reward(None, sample)) == {"score": 0.5, "fraction": 0.5}
+    assert slime.load() is slime.load()
     assert [r["score"] for r in asyncio.run(slime.rule_reward(None, [sample, sample]))] == [0.5, 0.5]
     areal = exported("areal")
     assert areal.reward_fn("Name a fruit.", "pears<|im_end|>", [1], [2, 3], answer="x") == 0.5
@@ -182,6 +204,24 @@ def test_turns_are_read_back_out_of_templated_text(name):
 
 def test_text_without_a_template_is_the_prompt():
     assert turns_of("Just text.") == "Just text."
+    quoting = "What does <|im_start|>user\nHi<|im_end|> mean?"
+    assert turns_of(quoting) == quoting
+    llama = f"<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{quoting}<|eot_id|>"
+    assert turns_of(llama) == [{"role": "user", "content": quoting}]
+
+
+@pytest.mark.parametrize("opening", ["", "<think>\n", "<think>\n\n</think>\n\n"])
+def test_the_opening_of_the_answer_is_no_turn(opening):
+    prompt = f"<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n{opening}"
+    assert turns_of(prompt) == [{"role": "user", "content": "Hi"}]
+
+
+def test_end_tokens_are_taken_off_in_a_time_that_grows_with_the_text():
+    assert response_of("a" + "\n" * 400_000 + "x") == "a" + "\n" * 400_000 + "x"
+    assert response_of("a" + "</s>\n" * 3) == "a"
+
+
+def test_what_stands_inside_a_response_stays():
     assert response_of("Yes<|im_end|> is a token<|im_end|>\n</s>") == "Yes<|im_end|> is a token"
     with pytest.raises(ConfigError, match="no templated conversation"):
         split_whole_text("Just text.")

@@ -4,7 +4,9 @@ import asyncio
 import inspect
 import json
 import math
+import multiprocessing
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -16,6 +18,7 @@ from autorule.rewards.settings_file import load_reward_settings
 from autorule.rule_sets import dump_rule_set
 from autorule.stage_config import RewardConfig
 from tests.conftest import make_rule_set
+from tests.integration.scripted_server import ScriptedServer
 
 MODEL = {"backend": "scripted", "model": "tests.scripts:by_words"}
 """Says yes to a rule whose last word stands in the conversation, and fails where it holds FAIL."""
@@ -59,8 +62,11 @@ def test_turns_without_text_are_turns():
     call = [{"role": "assistant", "content": None, "tool_calls": []}, {"role": "tool", "content": "pears"}]
     blocks = [{"role": "assistant", "content": [{"type": "text", "text": "apples"}, {"type": "image"}]}]
     assert reward_for()(prompts=prompts(2), completions=[call, blocks]) == [0.5, 0.5]
-    with pytest.raises(ConfigError, match="neither text nor"):
-        reward_for()(prompts=prompts(1), completions=[3])
+    for bad in (3, [{"role": "user", "content": 5}], [{"role": "judge", "content": "x"}], [{"content": "x"}]):
+        with pytest.raises(ConfigError, match=r"neither text nor|has the role"):
+            reward_for()(prompts=prompts(1), completions=[bad])
+    developer = [[{"role": "developer", "content": "Mention fruit."}, {"role": "user", "content": "Which?"}]]
+    assert reward_for()(prompts=developer, completions=["pears"]) == [0.5]
 
 
 def test_metrics_have_the_same_names_in_every_call():
@@ -90,6 +96,8 @@ def test_a_column_says_which_rules_apply():
     assert reward(prompts=prompts(4), completions=["pears"] * 4, **columns) == [1.0, 0.0, None, 0.5]
     with pytest.raises(ConfigError, match="no rule has the id 'x'"):
         reward(prompts=prompts(1), completions=["pears"], rules=[["x"]])
+    with pytest.raises(ConfigError, match="no list of rule ids"):
+        reward(prompts=prompts(1), completions=["pears"], rules=[[["x"]]])
 
 
 def test_aspects_have_functions_of_their_own():
@@ -172,7 +180,7 @@ def test_conciseness_refuses_without_an_outcome():
 
 
 def test_step_rewards_come_from_the_caller():
-    shaped = [{"kind": "step_rewards", "by": "clip", "eta": 0.5, "weight": 1.0}]
+    shaped = [{"kind": "step_rewards", "eta": 0.5, "weight": 1.0}]
     call = {"prompts": prompts(1), "completions": ["pears"], "step_rewards": [[0.9, 0.2]]}
     assert reward_for(shaping=shaped)(**call) == [pytest.approx(0.5 - 0.3)]
 
@@ -207,3 +215,16 @@ def test_failures_of_the_verifier_carry_their_reason():
     [scored] = reward_for().score(prompts(1), ["FAIL"])
     assert scored.reward is None and "0 of 2 rules" in scored.reason
     assert all(isinstance(verdict.failure, Failure) for verdict in scored.verdicts)
+
+
+def test_a_forked_process_opens_connections_of_its_own(tmp_path):
+    """The thread that drives a server's requests does not exist in a child."""
+    with ScriptedServer() as server:
+        model = {"backend": "openai_compatible", "model": "verifier", "base_url": server.base_url}
+        reward = RuleReward(make_rule_set("Mention pears."), model, cache={"path": tmp_path / "answers.sqlite"})
+        call = {"prompts": prompts(1), "completions": ["pears"]}
+        first = reward(**call)
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+            again = pool.submit(reward, prompts=prompts(1), completions=["apples"])
+            assert again.result(timeout=60) in ([0.0], [1.0])
+        assert reward(**call) == first

@@ -3,7 +3,6 @@
 AReaL gives a reward function 15 seconds and then takes 0: raise its timeout above the slowest verdict of your verifier.
 """
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ from autorule.rewards import RuleReward
 from autorule.rewards.templated_text import response_of, turns_of
 
 
-@lru_cache(maxsize=1)
 def load() -> RuleReward:
-    return RuleReward.from_file(Path(__file__).with_name("reward.json"))
+    return RuleReward.shared(Path(__file__).with_name("reward.json"))
 
 
 def reward_fn(
@@ -24,10 +22,7 @@ def reward_fn(
     ids = [completion_ids] if completion_ids is not None else None
     own = {name: [value] for name, value in columns.items()}
     [scored] = reward.score([shown], [response_of(completions)], own, ids)
-    value = reward.reward_or_policy(scored)
-    if value is None:
-        raise ValueError(f"a completion has no reward: {scored.reason}")
-    return value
+    return reward.number(scored)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The rule reward for ms-swift 4: `--external_plugins rule_reward.py --reward_funcs rules`."""
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,8 @@ from autorule.errors import ConfigError
 from autorule.rewards import RuleReward
 
 
-@lru_cache(maxsize=1)
 def load() -> RuleReward:
-    return RuleReward.from_file(Path(__file__).with_name("reward.json"))
+    return RuleReward.shared(Path(__file__).with_name("reward.json"))
 
 
 def score(completions: list[str], messages: Any = None, **columns: Any) -> list[float | None]:
@@ -18,7 +16,8 @@ def score(completions: list[str], messages: Any = None, **columns: Any) -> list[
     if messages is None:
         raise ConfigError("ms-swift gave no messages: the rows of the data set need that column")
     prompts = [_prompt_of(turns) for turns in messages]
-    return load()(prompts=prompts, completions=completions, **columns)
+    ids = columns.pop("response_token_ids", None)
+    return load()(prompts=prompts, completions=completions, completion_ids=ids, **columns)
 
 
 def _prompt_of(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:

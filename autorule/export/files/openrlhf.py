@@ -4,7 +4,6 @@ OpenRLHF hands over templated text: the turns are read back out of it. A label t
 messages), and perhaps `rules` (ids), is taken instead.
 """
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ from autorule.rewards import RuleReward
 from autorule.rewards.templated_text import openrlhf_scores
 
 
-@lru_cache(maxsize=1)
 def load() -> RuleReward:
-    return RuleReward.from_file(Path(__file__).with_name("reward.json"))
+    return RuleReward.shared(Path(__file__).with_name("reward.json"))
 
 
 def reward_func(queries: list[str], prompts: list[str], labels: list[Any], **_: Any) -> dict[str, Any]:

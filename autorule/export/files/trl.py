@@ -4,16 +4,14 @@
 give the same numbers; `rule_reward_ASPECT` scores the rules of one aspect alone.
 """
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from autorule.rewards import RuleReward
 
 
-@lru_cache(maxsize=1)
 def load() -> RuleReward:
-    return RuleReward.from_file(Path(__file__).with_name("reward.json"))
+    return RuleReward.shared(Path(__file__).with_name("reward.json"))
 
 
 def rule_reward(prompts: Any, completions: Any, completion_ids: Any = None, **columns: Any) -> list[float | None]:

@@ -5,17 +5,14 @@ it. Every call returns the same keys.
 """
 
 import asyncio
-import math
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from autorule.rewards import RuleReward
 
 
-@lru_cache(maxsize=1)
 def load() -> RuleReward:
-    return RuleReward.from_file(Path(__file__).with_name("reward.json"))
+    return RuleReward.shared(Path(__file__).with_name("reward.json"))
 
 
 def compute_score_sync(
@@ -24,10 +21,9 @@ def compute_score_sync(
     reward = load()
     if "prompt" not in (extra_info or {}):
         raise KeyError("extra_info has no 'prompt'; write the data with: autorule export-data PROMPTS --to verl")
-    columns = {name: [extra_info[name]] for name in (reward.settings.rules_column,) if extra_info.get(name) is not None}
-    [scored] = reward.score([_plain(extra_info["prompt"])], [solution_str], _plain(columns))
-    value = reward.reward_or_policy(scored)
-    return {"score": math.nan if value is None else value, **reward.metrics([scored])}
+    columns = {name: [_plain(value)] for name, value in extra_info.items()}
+    [scored] = reward.score([_plain(extra_info["prompt"])], [solution_str], columns)
+    return {"score": reward.number(scored), **reward.metrics([scored])}
 
 
 async def compute_score(
