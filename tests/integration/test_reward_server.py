@@ -123,6 +123,7 @@ def test_what_is_refused(tmp_path):
         known = {"Authorization": f"Bearer {TOKEN}"}
         assert call(url, "/score", body, known)[1]["rewards"] == [0.5]
         assert call(url, f"/{TOKEN}/score", body)[1]["rewards"] == [0.5]
+        assert call(url, f"/{TOKEN}/openapi.json")[0] == 200
         assert call(url, "/score", {**body, "completions": ["pears " * 5000]}, known)[0] == 413
         for bad in (b"{", b"[]", b'{"prompts": []}', b'{"prompts": ["a"], "completions": [1]}', b"\xff"):
             assert call(url, "/score", data=bad, headers=known)[0] in (400, 422)
@@ -184,6 +185,26 @@ def test_no_request_that_the_schema_allows_breaks_the_server(tmp_path):
         )  # fmt: skip
         assert found.returncode == 0, found.stdout[-3000:] + found.stderr[-1000:]
         assert "5 selected" in found.stdout or "6 selected" in found.stdout, found.stdout[-2000:]
+
+
+@pytest.mark.slow
+def test_work_ends_when_its_client_leaves(tmp_path):
+    options = ("--workers", "1", *no_cache(tmp_path))
+    with server(tmp_path, *options, model="tests.scripts:by_words_slowly") as (url, _):
+        host, _, port = url.removeprefix("http://").partition(":")
+        body = json.dumps({"prompts": ["a"], "completions": ["pears"]})
+        head = (
+            f"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        head = head.replace("Host: x", f"Host: 127.0.0.1:{port}")
+        for _ in range(30):
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall((head + body).encode())
+        assert call(url, "/score", {"prompts": ["b"], "completions": ["pears"]})[1]["rewards"] == [0.5]
+        page = call(url, "/metrics")[1]
+        assert "autorule_completions_waiting 0.0" in page
+        [scored] = [line for line in page.splitlines() if line.startswith("autorule_completions_total ")]
+        assert float(scored.split()[1]) < 31
 
 
 async def many(url, n_clients, n_requests, text):
