@@ -111,3 +111,14 @@ def test_dpo_loads_the_preferences(tmp_path, tiny_model):
     )
     trainer.train()
     assert trainer.state.global_step == 2
+
+
+def test_the_example_trains_and_reports(tmp_path, tiny_model):
+    """examples/grpo_trl, two steps on a tiny model."""
+    script = ROOT / "examples/grpo_trl/train.py"
+    command = [sys.executable, script, "--steps", "2", "--eval-prompts", "2", "--model", tiny_model, "--out", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = json.loads((tmp_path / "rules-seed0.json").read_text(encoding="utf-8"))
+    assert len(report["fraction"]) == 2 and all(len(values) == 2 for values in report["rules"].values())
+    assert len(report["samples"]) == 2 and set(report["before"]) == set(report["after"])
