@@ -15,25 +15,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from types import MethodType
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autorule.backends import open_cached
 from autorule.errors import ConfigError, UnscoredError
-from autorule.records import CallCounts, Completion, Message, Messages, RewardRecord, Role, Rule, Verdict
+from autorule.records import CallCounts, Completion, RewardRecord, Rule, Verdict
+from autorule.rewards.conversations import as_completion, estimated_tokens
 from autorule.rewards.rule_reward import aspect_fractions, rule_reward
 from autorule.rewards.settings import RewardSettings, Row
 from autorule.rewards.shaping import combine, drop_rules
 from autorule.rule_sets import RuleSet, load_rule_set
-from autorule.token_estimate import estimate_tokens
-from autorule.verification import completion_id
 from autorule.verifier import Verifier
 
 if TYPE_CHECKING:
     from autorule.rewards.reward_model import RewardModel
 
 Log = Callable[[str, float], None]
-ROLES = {"developer": "system", "model": "assistant", "function": "tool"}
-"""Other names of our roles."""
 
 
 _shared_lock = threading.Lock()
@@ -126,7 +123,7 @@ class RuleReward:
         ConfigError for columns that do not fit, BackendError when the verifier can't be reached at all.
         """
         columns = columns or {}
-        own = [_as_completion(p, c, row) for row, (p, c) in enumerate(zip(prompts, completions, strict=True), 1)]
+        own = [as_completion(p, c, row) for row, (p, c) in enumerate(zip(prompts, completions, strict=True), 1)]
         rules = [self._rules_for(columns, row, step) for row in range(len(own))]
         verdicts = self._verdicts(own, rules)
         model_scores = self._model_scores(own, columns)
@@ -134,7 +131,7 @@ class RuleReward:
         for row, completion in enumerate(own):
             found = tuple(verdicts[completion.completion_id][rule.rule_id] for rule in rules[row])
             record = rule_reward(completion, found, self.rule_set, rules[row])
-            n_tokens = len(completion_ids[row]) if completion_ids is not None else _estimated_tokens(completion)
+            n_tokens = len(completion_ids[row]) if completion_ids is not None else estimated_tokens(completion)
             own_values = {name: values[row] for name, values in columns.items() if values[row] is not None}
             context = Row(n_tokens, own_values)
             score, reason = self._total(record, model_scores[row], context)
@@ -284,50 +281,6 @@ class RuleReward:
 def _unscored(scored: Scored) -> UnscoredError:
     final = scored.rules.reward is None and scored.rules.n_unscored == 0
     return UnscoredError(f"a completion has no reward: {scored.reason}", final)
-
-
-def as_messages(value: Any, role: Role) -> Messages:
-    """A string, or a list of {role, content}, as messages. Text is taken as it is, whatever it looks like.
-
-    Raises ConfigError for anything else.
-    """
-    if isinstance(value, str):
-        return (Message(role=role, content=_whole(value)),)
-    if isinstance(value, (list, tuple)) and all(isinstance(turn, Mapping) and "role" in turn for turn in value):
-        return tuple(_message(turn) for turn in value)
-    raise ConfigError(f"{value!r:.80} is neither text nor a list of messages with role and content")
-
-
-def _message(turn: Mapping[str, Any]) -> Message:
-    role = ROLES.get(turn["role"], turn["role"]) if isinstance(turn["role"], str) else None
-    if role not in get_args(Role):
-        raise ConfigError(f"the message {dict(turn)!r:.80} has the role {turn['role']!r:.20}; use {get_args(Role)}")
-    return Message(role=role, content=_text(turn.get("content")))
-
-
-def _text(content: Any) -> str:
-    """The text of a message: of a tool call without text, none; of blocks, that of the text blocks."""
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return _whole(content)
-    if not isinstance(content, (list, tuple)) or not all(isinstance(block, Mapping) for block in content):
-        raise ConfigError(f"the content {content!r:.80} of a message is neither text nor a list of blocks")
-    return "\n\n".join(_whole(block.get("text") or "") for block in content if block.get("type", "text") == "text")
-
-
-def _whole(text: str) -> str:
-    """Half a surrogate pair, such as a cut emoji leaves, can't be sent."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _as_completion(prompt: Any, completion: Any, row: int) -> Completion:
-    parts = as_messages(prompt, "user"), as_messages(completion, "assistant")
-    return Completion(completion_id=completion_id(*parts), row=row, prompt=parts[0], completion=parts[1])
-
-
-def _estimated_tokens(completion: Completion) -> int:
-    return sum(estimate_tokens(message.content) for message in completion.completion)
 
 
 def _rules_of_aspect(rule_set: RuleSet, aspect: str | None) -> tuple[Rule, ...]:
