@@ -206,14 +206,14 @@ class RewardSettings(Config):
 
     def describe(self) -> list[str]:
         """The steps from completion to reward, in words; the rule set describes its own part."""
-        lines = [f"{self.rule_weight:g} · the rule reward."]
+        lines = [f"The reward is {self.rule_weight:g} · the rule reward."]
         if self.rule_dropout:
             lines.append(
                 f"Of the rules, a random {self.rule_dropout:.0%} are left out in each training step (seed "
                 f"{self.dropout_seed}); pinned ones stay."
             )
         if self.reward_model is not None:
-            lines.append("Plus " + self.reward_model.describe())
+            lines.append("To it comes " + self.reward_model.describe())
         lines += [step.describe() for step in self.shaping]
         fate = {"none": "is passed over by the trainer", "error": "is an error"}
         return [*lines, f"A completion without a score {fate.get(str(self.on_unscored), f'gets {self.on_unscored}')}."]
