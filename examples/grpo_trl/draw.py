@@ -18,7 +18,7 @@ def main() -> None:
         for text, values in report["rules"].items():
             axis.plot(smooth(values), linewidth=1, label=text.removeprefix("The response should "))
         axis.plot(smooth(report["fraction"]), color="black", linewidth=2, label="fraction")
-        axis.set(title=f"{report['reward']}, seed {report['seed']}", xlabel="step", ylim=(0, 1.02))
+        axis.set(title=f"{report['trained_on']}, seed {report['seed']}", xlabel="step", ylim=(0, 1.02))
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     figure.savefig(RESULTS / "curves.png", dpi=110)
 

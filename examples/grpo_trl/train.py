@@ -48,7 +48,7 @@ def main() -> None:
         scorer = reward.load()
         report = {
             "seed": options.seed,
-            "reward": "rules and reward model" if options.reward_model else "rules",
+            "trained_on": "rules and reward model" if options.reward_model else "rules",
             "minutes": minutes,
             **curves(trainer.state.log_history, scorer),
             "before": describe(before, asked, scorer),

@@ -1,0 +1,1 @@
+"""How much rules are worth on held-out preferences."""

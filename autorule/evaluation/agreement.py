@@ -1,0 +1,96 @@
+"""Does a rule agree with people? Per rule, over the pairs whose sides it tells apart.
+
+Agreement is the share of discordant pairs (one side satisfies the rule, the other does not) whose preferred side satisfies
+it. Pairs of one prompt are not independent: the intervals (Wilson's) and the exact binomial tests go by the effective
+sample size p(1 - p) / var(p), with the variance of a ratio over prompts (Cochran, Sampling Techniques, ch. 6 and 9).
+Decisions over many rules control the false discovery rate (Benjamini and Hochberg 1995).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autorule.evaluation.matrix import Floats, Ints, PairMatrix
+
+CONFIDENCE = 0.95
+FALSE_DISCOVERY_RATE = 0.05
+
+
+class Agreement(NamedTuple):
+    """Arrays with one entry for each rule; NaN where no pair is discordant."""
+
+    n_discordant: Ints
+    agreement: Floats
+    low: Floats
+    high: Floats
+    n_effective: Floats
+    """What the interval and the p-value go by: as many independent pairs would tell as much."""
+    p_value: Floats
+    """Two-sided, against a rule that tells nothing (1/2); 1 where no pair is discordant."""
+    significant: NDArray[np.bool_]
+    """At the false discovery rate over all rules."""
+
+
+def measure_agreement(matrix: PairMatrix, rate: float = FALSE_DISCOVERY_RATE) -> Agreement:
+    """The agreement of each rule. Needs scipy."""
+    from scipy import stats
+
+    differences = matrix.differences()
+    discordant = np.abs(differences) == 1  # NaN is not
+    agrees = differences == 1
+    n = discordant.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(n > 0, agrees.sum(axis=0) / n, np.nan)
+    effective = effective_sizes(agrees, discordant, matrix.prompts)
+    low, high = wilson(share, effective)
+    sizes = np.rint(effective).astype(int)
+    p_values = np.array(
+        [
+            stats.binomtest(round(p * size), size).pvalue if size > 0 else 1.0
+            for p, size in zip(np.nan_to_num(share, nan=0.5), sizes, strict=True)
+        ]
+    )
+    adjusted = stats.false_discovery_control(p_values) if len(p_values) else p_values
+    return Agreement(n.astype(np.int64), share, low, high, effective, p_values, adjusted <= rate)
+
+
+def effective_sizes(agrees: NDArray[np.bool_], discordant: NDArray[np.bool_], prompts: Ints) -> Floats:
+    """How many independent pairs would tell as much as these, for each rule; at most the number of discordant pairs.
+
+    With one discordant pair for each prompt that is their number. Where all agree, or none, there is no variance to go
+    by, and each prompt counts as one.
+    """
+    hits, sizes = by_prompt(agrees, prompts), by_prompt(discordant, prompts)
+    n, n_prompts = sizes.sum(axis=0), (sizes > 0).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = hits.sum(axis=0) / n
+        residuals = hits - share * sizes
+        variance = n_prompts / (n_prompts - 1) * (residuals**2).sum(axis=0) / n**2
+        effective = share * (1 - share) / variance
+    alone = sizes.max(axis=0, initial=0) <= 1
+    unknown = ~np.isfinite(effective)
+    return np.where(alone, n, np.where(unknown, n_prompts, np.minimum(effective, n))).astype(np.float64)
+
+
+def by_prompt(values: NDArray[np.bool_] | Floats, prompts: Ints) -> Floats:
+    """Sums over the pairs of each prompt: prompts × rules."""
+    _, index = np.unique(prompts, return_inverse=True)
+    sums = np.zeros((index.max(initial=-1) + 1, values.shape[1]))
+    np.add.at(sums, index, values.astype(np.float64))
+    return sums
+
+
+def wilson(share: Floats, n: Floats, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
+    """Wilson's score interval of shares of `n` (not necessarily whole) independent trials; NaN for none."""
+    from scipy import stats
+
+    z = stats.norm.ppf(0.5 + confidence / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    none = ~(n > 0)
+    return (
+        np.where(none, np.nan, np.clip(centre - half, 0, 1)),
+        np.where(none, np.nan, np.clip(centre + half, 0, 1)),
+    )

@@ -1,0 +1,84 @@
+"""Verdicts on both sides of held-out pairs, as arrays: all that the statistics of rules look at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+YES, NO, NOT_APPLICABLE, UNSCORED = 1, 0, 2, -1
+NA_VALUES = {"excluded": np.nan, "satisfied": 1.0, "unsatisfied": 0.0}
+
+
+@dataclass(frozen=True)
+class PairMatrix:
+    """n pairs by K rules. Labels are 1 yes, 0 no, 2 not applicable, -1 unscored."""
+
+    rule_ids: tuple[str, ...]
+    chosen: NDArray[np.int8]
+    """Labels of the preferred side, n × K."""
+    rejected: NDArray[np.int8]
+    prompts: Ints
+    """Number of the prompt of each pair: pairs of one prompt are not independent of each other."""
+    chosen_p: Floats | None = None
+    """P(yes), n × K, NaN where there is none."""
+    rejected_p: Floats | None = None
+    chosen_length: Floats | None = None
+    rejected_length: Floats | None = None
+    strength: Floats | None = None
+    """How strongly the side was preferred, positive."""
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    na_policy: str = "excluded"
+
+    @property
+    def n_pairs(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def n_rules(self) -> int:
+        return len(self.rule_ids)
+
+    def values(self, soft: bool = False) -> tuple[Floats, Floats]:
+        """(chosen, rejected): 1 for yes and 0 for no (P(yes) where `soft`), NaN where a rule counts for nothing."""
+        return self._values(self.chosen, self.chosen_p, soft), self._values(self.rejected, self.rejected_p, soft)
+
+    def differences(self) -> Floats:
+        """Chosen minus rejected for each pair and rule, -1, 0 or 1; NaN where one of the sides has no value."""
+        chosen, rejected = self.values()
+        return chosen - rejected
+
+    def of(self, pairs: NDArray[Any] | None = None, rules: Sequence[int] | None = None) -> "PairMatrix":
+        """The matrix of some pairs (a mask, or indices) and some rules (indices)."""
+        rows = np.arange(self.n_pairs)[slice(None) if pairs is None else pairs]
+        columns = np.arange(self.n_rules) if rules is None else np.asarray(rules, dtype=np.int64)
+
+        def both(values: Any) -> Any:
+            return None if values is None else values[np.ix_(rows, columns)]
+
+        def by_row(values: Any) -> Any:
+            return None if values is None else values[rows]
+
+        return PairMatrix(
+            rule_ids=tuple(self.rule_ids[i] for i in columns),
+            chosen=both(self.chosen),
+            rejected=both(self.rejected),
+            prompts=self.prompts[rows],
+            chosen_p=both(self.chosen_p),
+            rejected_p=both(self.rejected_p),
+            chosen_length=by_row(self.chosen_length),
+            rejected_length=by_row(self.rejected_length),
+            strength=by_row(self.strength),
+            slices={name: [values[i] for i in rows] for name, values in self.slices.items()},
+            na_policy=self.na_policy,
+        )
+
+    def _values(self, labels: NDArray[np.int8], p_yes: Floats | None, soft: bool) -> Floats:
+        values = np.where((labels == YES) | (labels == NO), labels, np.nan).astype(np.float64)
+        if soft and p_yes is not None:
+            values = np.where(np.isnan(values) | np.isnan(p_yes), values, p_yes)
+        values[labels == NOT_APPLICABLE] = NA_VALUES[self.na_policy]
+        return values
