@@ -1,9 +1,9 @@
 """Does a rule agree with people? Per rule, over the pairs whose sides it tells apart.
 
-Agreement is the share of discordant pairs (one side satisfies the rule, the other does not) whose preferred side satisfies
-it. Pairs of one prompt are not independent: the intervals (Wilson's) and the exact binomial tests go by the effective
-sample size p(1 - p) / var(p), with the variance of a ratio over prompts (Cochran, Sampling Techniques, ch. 6 and 9).
-Decisions over many rules control the false discovery rate (Benjamini and Hochberg 1995).
+Agreement is the share of discordant pairs (one side satisfies the rule, the other does not) whose preferred side
+satisfies it. Pairs of one prompt are not independent: the intervals (Wilson's) and the exact binomial tests go by the
+effective sample size p(1 - p) / var(p), with the variance of a ratio over prompts (Cochran, Sampling Techniques, ch. 6
+and 9). Decisions over many rules control the false discovery rate (Benjamini and Hochberg 1995).
 """
 
 from typing import NamedTuple

@@ -1,0 +1,46 @@
+"""Bootstrap over prompts: pairs of one prompt are drawn together or not at all (Field and Welsh 2007)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from autorule.evaluation.agreement import CONFIDENCE, by_prompt
+from autorule.evaluation.matrix import Floats, Ints
+
+ROUNDS = 2000
+BLOCK = 250
+"""Rounds at once: weights of rounds by prompts are the only large array."""
+
+
+class Estimate(NamedTuple):
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap_means(values: Floats, prompts: Ints, seed: int = 0, rounds: int = ROUNDS) -> list[Estimate]:
+    """The mean of each column of `values` (pairs × columns) with a percentile interval.
+
+    NaN counts for nothing. Columns share their draws, so that the difference of two is that of one more column.
+    """
+    known = ~np.isnan(values)
+    sums, sizes = by_prompt(np.nan_to_num(values), prompts), by_prompt(known, prompts)
+    draws = np.concatenate(
+        [
+            _weighted_means(sums, sizes, rng, min(BLOCK, rounds - start))
+            for rng in [np.random.default_rng(seed)]
+            for start in range(0, rounds, BLOCK)
+        ]
+    )
+    with np.errstate(invalid="ignore"):
+        means = sums.sum(axis=0) / sizes.sum(axis=0)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    return [Estimate(float(m), float(a), float(b)) for m, a, b in zip(means, low, high, strict=True)]
+
+
+def _weighted_means(sums: Floats, sizes: Floats, rng: np.random.Generator, rounds: int) -> Floats:
+    n = len(sums)
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=rounds).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((weights @ sums) / (weights @ sizes))

@@ -1,0 +1,131 @@
+"""Weights of rules from preferences: what to multiply each verdict with so that preferred sides score higher.
+
+Every method gives one number for each rule; the score of a side is the weighted mean of its verdicts. Differences of a
+pair where a rule counts for nothing are 0: they speak for neither side.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from autorule.errors import ConfigError
+from autorule.evaluation.matrix import Floats, PairMatrix
+
+Method = Literal["uniform", "log_odds", "logistic", "logistic_nonnegative", "hinge", "whitened"]
+FOLDS = 5
+PENALTIES = (0.01, 0.1, 1.0, 10.0)
+"""Inverse strengths of the penalty (scikit-learn's C) among which cross-validation chooses."""
+SHRINKAGE = 0.1
+
+
+def uniform(matrix: PairMatrix) -> Floats:
+    return np.ones(matrix.n_rules)
+
+
+def log_odds(matrix: PairMatrix) -> Floats:
+    """log of agreeing over disagreeing discordant pairs, each plus a half; 0 for a rule that tells nothing, negative
+    for one that points the wrong way."""
+    differences = matrix.differences()
+    return np.asarray(np.log((differences == 1).sum(axis=0) + 0.5) - np.log((differences == -1).sum(axis=0) + 0.5))
+
+
+def logistic(
+    matrix: PairMatrix, penalty: Literal["l1", "l2"] = "l2", c: float = 1.0, nonnegative: bool = False
+) -> Floats:
+    """Bradley–Terry on verdict differences (Bradley and Terry 1952), without an intercept, since sides have no order.
+
+    Strengths of preference scale the loss of a pair (HelpSteer2-Preference, arXiv 2410.01257). scikit-learn fits it;
+    the non-negative one is scipy's L-BFGS-B, under an L2 penalty.
+    """
+    x = np.nan_to_num(matrix.differences())
+    strength = np.ones(len(x)) if matrix.strength is None else matrix.strength
+    if nonnegative:
+        return _nonnegative_logistic(x, strength, c)
+    from sklearn.linear_model import LogisticRegression
+
+    # Both orders of every pair: scikit-learn wants two classes.
+    both, labels = np.concatenate([x, -x]), np.repeat([1, 0], len(x))
+    model = LogisticRegression(
+        C=c / 2, l1_ratio=1.0 if penalty == "l1" else 0.0, solver="liblinear", fit_intercept=False, max_iter=2000
+    )
+    return np.asarray(model.fit(both, labels, sample_weight=np.concatenate([strength, strength])).coef_[0])
+
+
+def hinge(matrix: PairMatrix, model_differences: Floats, c: float = 1.0) -> Floats:
+    """Weights that lift preferred sides a margin of 1 above the others, on top of a reward model's score differences
+    (chosen minus rejected): min of ½|w|² + C · Σ strength · max(0, 1 − d_rm − w·d)², w ≥ 0; scipy solves it."""
+    x = np.nan_to_num(matrix.differences())
+    strength = np.ones(len(x)) if matrix.strength is None else matrix.strength
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        short = np.maximum(0.0, 1.0 - model_differences - x @ weights) * strength
+        return (
+            0.5 * float(weights @ weights) + c * float(short @ short) / len(x),
+            weights - 2 * c * (short * strength) @ x / len(x),
+        )
+
+    return _minimise(loss, matrix.n_rules)
+
+
+def whitened(matrix: PairMatrix, shrinkage: float = SHRINKAGE) -> Floats:
+    """Σ^(−1/2) · 1 on the covariance of verdicts (both sides): rules that say the same share one vote (RRD, arXiv
+    2602.05125). Shrunk towards its diagonal, so that few pairs can be inverted."""
+    chosen, rejected = matrix.values()
+    values = np.concatenate([chosen, rejected])
+    centred = np.nan_to_num(values - np.nanmean(values, axis=0))
+    covariance = centred.T @ centred / max(1, len(values) - 1)
+    diagonal = np.diag(np.maximum(np.diag(covariance), 1e-6))
+    eigenvalues, vectors = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * diagonal)
+    return np.asarray(vectors @ ((vectors.T @ np.ones(matrix.n_rules)) / np.sqrt(eigenvalues)))
+
+
+def pair_scores(matrix: PairMatrix, weights: Floats, soft: bool = False) -> tuple[Floats, Floats]:
+    """(chosen, rejected): the weighted mean of each side over the rules that count; NaN where none does."""
+    return tuple(_means(values, weights) for values in matrix.values(soft))  # type: ignore[return-value]
+
+
+def pair_accuracy(chosen: Floats, rejected: Floats) -> Floats:
+    """1 where the preferred side scores higher, ½ where both score the same, 0 else; NaN where a side has no score."""
+    difference = chosen - rejected
+    right = np.where(np.abs(difference) < 1e-12, 0.5, (difference > 0).astype(np.float64))
+    return np.where(np.isnan(difference), np.nan, right)
+
+
+def cross_validate(matrix: PairMatrix, fit: Callable[[PairMatrix], Floats], seed: int = 0) -> Floats:
+    """Accuracy of each pair by weights that were fitted without any pair of its prompt. Raises ConfigError for fewer
+    prompts than folds."""
+    from sklearn.model_selection import GroupKFold
+
+    if len(np.unique(matrix.prompts)) < FOLDS:
+        raise ConfigError(f"{len(np.unique(matrix.prompts))} prompts are too few to cross-validate in {FOLDS} folds")
+    right = np.full(matrix.n_pairs, np.nan)
+    folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
+    for train, test in folds.split(np.zeros(matrix.n_pairs), groups=matrix.prompts):
+        part = matrix.of(test)
+        right[test] = pair_accuracy(*pair_scores(part, fit(matrix.of(train))))
+    return right
+
+
+def _means(values: Floats, weights: Floats) -> Floats:
+    counted = ~np.isnan(values)
+    total = counted @ np.abs(weights)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(total > 0, np.nan_to_num(values) @ weights / total, np.nan)
+
+
+def _nonnegative_logistic(x: Floats, strength: Floats, c: float) -> Floats:
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        margins = x @ weights
+        wrong = 1 / (1 + np.exp(np.clip(margins, -500, 500)))
+        value = float(strength @ np.logaddexp(0, -margins))
+        return 0.5 * float(weights @ weights) + c * value, weights - c * (strength * wrong) @ x
+
+    return _minimise(loss, x.shape[1])
+
+
+def _minimise(loss: Callable[[Floats], tuple[float, Floats]], n: int) -> Floats:
+    from scipy.optimize import minimize
+
+    found = minimize(loss, np.zeros(n), jac=True, method="L-BFGS-B", bounds=[(0, None)] * n)
+    return np.asarray(found.x)
