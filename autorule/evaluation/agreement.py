@@ -45,12 +45,10 @@ def measure_agreement(matrix: PairMatrix, rate: float = FALSE_DISCOVERY_RATE) ->
     effective = effective_sizes(agrees, discordant, matrix.prompts)
     low, high = wilson(share, effective)
     sizes = np.rint(effective).astype(int)
-    p_values = np.array(
-        [
-            stats.binomtest(round(p * size), size).pvalue if size > 0 else 1.0
-            for p, size in zip(np.nan_to_num(share, nan=0.5), sizes, strict=True)
-        ]
-    )
+    hits = np.rint(np.nan_to_num(share, nan=0.5) * sizes)
+    # The binomial of 1/2 is symmetric: both tails are as likely as the smaller one twice.
+    tail = stats.binom.cdf(np.minimum(hits, sizes - hits), sizes, 0.5)
+    p_values = np.where(sizes > 0, np.minimum(1.0, 2 * tail), 1.0)
     adjusted = stats.false_discovery_control(p_values) if len(p_values) else p_values
     return Agreement(n.astype(np.int64), share, low, high, effective, p_values, adjusted <= rate)
 
@@ -75,10 +73,10 @@ def effective_sizes(agrees: NDArray[np.bool_], discordant: NDArray[np.bool_], pr
 
 def by_prompt(values: NDArray[np.bool_] | Floats, prompts: Ints) -> Floats:
     """Sums over the pairs of each prompt: prompts × rules."""
-    _, index = np.unique(prompts, return_inverse=True)
-    sums = np.zeros((index.max(initial=-1) + 1, values.shape[1]))
-    np.add.at(sums, index, values.astype(np.float64))
-    return sums
+    order = np.argsort(prompts, kind="stable")
+    _, starts = np.unique(prompts[order], return_index=True)
+    ordered = values[order].astype(np.float64)
+    return np.asarray(np.add.reduceat(ordered, starts, axis=0)) if len(starts) else ordered
 
 
 def wilson(share: Floats, n: Floats, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:

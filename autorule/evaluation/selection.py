@@ -1,0 +1,62 @@
+"""Which rules to keep: those that agree with people beyond chance, each once."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE, Agreement, measure_agreement
+from autorule.evaluation.matrix import PairMatrix
+from autorule.evaluation.redundancy import phi_of_verdicts
+
+Decision = Literal["keep", "reversed", "unproven", "duplicate"]
+DUPLICATE_PHI = 0.8
+
+
+class Selected(NamedTuple):
+    """What becomes of one rule."""
+
+    rule_id: str
+    decision: Decision
+    reason: str
+    duplicate_of: str | None = None
+
+
+def select_rules(
+    matrix: PairMatrix,
+    rate: float = FALSE_DISCOVERY_RATE,
+    duplicate_phi: float = DUPLICATE_PHI,
+    agreement: Agreement | None = None,
+) -> list[Selected]:
+    """A decision for each rule, in the order of the matrix.
+
+    Kept are rules whose agreement is above a half at the false discovery rate; of rules whose verdicts correlate with
+    `duplicate_phi` or more, the one that is surest to agree (by the lower end of its interval).
+    """
+    found = agreement if agreement is not None else measure_agreement(matrix, rate)
+    phi = phi_of_verdicts(matrix)
+    kept: list[int] = []
+    decisions: dict[int, Selected] = {}
+    for i in sorted(range(matrix.n_rules), key=lambda i: -np.nan_to_num(found.low[i])):
+        rule_id, told = matrix.rule_ids[i], _told(found, i)
+        twins = [j for j in kept if phi[i, j] >= duplicate_phi]
+        if not found.significant[i]:
+            decisions[i] = Selected(rule_id, "unproven", f"{told}: no more than chance would do")
+        elif found.agreement[i] < 0.5:
+            decisions[i] = Selected(rule_id, "reversed", f"{told}: people prefer what breaks it")
+        elif twins:
+            other = matrix.rule_ids[twins[0]]
+            reason = f"its verdicts correlate with those of {other} with {phi[i, twins[0]]:.2f}"
+            decisions[i] = Selected(rule_id, "duplicate", reason, other)
+        else:
+            kept.append(i)
+            decisions[i] = Selected(rule_id, "keep", told)
+    return [decisions[i] for i in range(matrix.n_rules)]
+
+
+def _told(found: Agreement, i: int) -> str:
+    if not found.n_discordant[i]:
+        return "it tells no pair apart"
+    return (
+        f"agrees on {found.agreement[i]:.0%} of {found.n_discordant[i]} pairs that it tells apart "
+        f"({found.low[i]:.0%} to {found.high[i]:.0%}, p = {found.p_value[i]:.2g})"
+    )
