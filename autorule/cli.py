@@ -13,6 +13,7 @@ from autorule import __version__, terminal
 from autorule.command_settings import given, mapping, model_options, run_options, settings_of
 from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
+from autorule.evaluation_cli import register as register_evaluation
 from autorule.export_cli import register as register_exports
 from autorule.reward_cli import reward_app, serve_
 from autorule.rules_cli import rules_app
@@ -31,6 +32,7 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(verifier_app, name="verifier")
 app.add_typer(reward_app, name="reward")
 register_exports(app)
+register_evaluation(app, lambda *arguments: _run(*arguments))
 app.command("serve")(serve_)
 
 _debug = False
@@ -241,6 +243,10 @@ def _load_flow(name: str) -> Any:
             from autorule.flows.repeat_extraction import repeat_extraction
 
             return repeat_extraction
+        if name == "evaluate_rules":
+            from autorule.flows.evaluate_rules import evaluate_rules
+
+            return evaluate_rules
         from autorule.flows.score_completions import score_completions
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] == "prefect":

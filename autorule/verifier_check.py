@@ -84,7 +84,9 @@ def _check_mode(labels: Sequence[Label], config: CheckConfig, verification: Veri
     flips = {}
     for name, changed, one_by_one in _variants(spec):
         step = -(-len(labels) // APART_AT_MOST) if one_by_one else 1
-        other = verify_labels(labels[::step], changed, open_cached(config.model, config.cache), one_by_one, name)
+        # Alone or in company a question has the same place in the cache, which would answer what is to be measured.
+        cache = config.cache.model_copy(update={"enabled": config.cache.enabled and not one_by_one})
+        other = verify_labels(labels[::step], changed, open_cached(config.model, cache), one_by_one, name)
         flips[name] = flip_rate(main.verdicts[::step], other.verdicts)
     satisfied = [label.satisfied for label in labels]
     sent = main.counts.sent
@@ -112,7 +114,8 @@ def _variants(spec: VerificationSpec) -> Iterator[tuple[str, VerificationSpec, b
     if spec.mode == "reasoned":
         warm = spec.sampling.model_copy(update={"temperature": REPEAT_TEMPERATURE, "seed": 1})
         yield "repeat", spec.model_copy(update={"sampling": warm}), False
-    yield "choice order", spec.model_copy(update={"choices": tuple(reversed(spec.choices))}), False
+    if "{choices}" in spec.prompt.text:  # else there is no order to change
+        yield "choice order", spec.model_copy(update={"choices": tuple(reversed(spec.choices))}), False
 
 
 def verify_labels(

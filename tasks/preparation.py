@@ -48,18 +48,19 @@ def check_before_extraction(config: ExtractConfig) -> None:
     check_verification_prompt(load_prompt(config.verification.prompt_name), config.verification.mode)
     models = (config.model, config.extractor, config.merger, config.verifier if config.held_out else None)
     for model in {model.model_dump_json(): model for model in models if model}.values():
-        _check_model(model)
+        check_model(model)
 
 
 def check_before_scoring(config: ScoreConfig) -> RuleSet:
     """The rule set. Raises what would end the run later: a missing file, package, key or server."""
     rule_set = load_rule_set(config.rules)
     check_file(config.completions)
-    _check_model(config.model)
+    check_model(config.model)
     return rule_set
 
 
-def _check_model(model: ModelConfig) -> None:
+def check_model(model: ModelConfig) -> None:
+    """Raises what would end the run later: a missing package or key, a server that does not answer."""
     backend = open_backend(model)
     if model.backend == "openai_compatible":  # a local model would be loaded, perhaps in vain: all may be cached
         backend.check()
@@ -87,7 +88,7 @@ def draw_pairs(run: Run, config: ExtractConfig) -> int:
         pairs_not_drawn=rows.n_read - len(rows.rejected) - rows.n_repeated - n_drawn,
     )
     if n_drawn == n_ties:
-        raise InputError(f"{config.pairs}: none of {rows.n_read} rows is a usable pair{_common_reason(rows.rejected)}")
+        raise InputError(f"{config.pairs}: none of {rows.n_read} rows is a usable pair{common_reason(rows.rejected)}")
     return n_shards
 
 
@@ -136,7 +137,7 @@ def draw_held_out(run: Run, config: ExtractConfig, rule_set: RuleSet) -> int:
     )
     if not n_completions:
         raise InputError(
-            f"{config.held_out}: none of {rows.n_read} rows is a usable pair{_common_reason(rows.rejected)}"
+            f"{config.held_out}: none of {rows.n_read} rows is a usable pair{common_reason(rows.rejected)}"
         )
     return n_shards
 
@@ -174,7 +175,7 @@ def split_completions(run: Run, config: ScoreConfig) -> int:
         completions=n_completions,
     )
     if not n_completions:
-        raise InputError(f"{config.completions}: none of {len(rejected)} rows is usable{_common_reason(rejected)}")
+        raise InputError(f"{config.completions}: none of {len(rejected)} rows is usable{common_reason(rejected)}")
     return n_shards
 
 
@@ -218,6 +219,7 @@ def _prompt_of(completion: Completion) -> Messages:
     return completion.prompt
 
 
-def _common_reason(rejected: list[RejectedRow]) -> str:
+def common_reason(rejected: list[RejectedRow]) -> str:
+    """Why most rows were rejected, as the end of a sentence."""
     reasons = Counter(reason.message for row in rejected for reason in row.reasons)
     return f"; most often: {reasons.most_common(1)[0][0]}" if reasons else ""

@@ -189,3 +189,8 @@ def by_words_slowly() -> ScriptedBackend:
     backend = by_words()
     backend.latency_s = 0.02
     return backend
+
+
+def minds_company() -> ScriptedBackend:
+    """Yes to a rule that is asked about alone, no to several at once."""
+    return ScriptedBackend(_generate, lambda request, _: float(len(request.questions) == 1), name="minds-company")

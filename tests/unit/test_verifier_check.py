@@ -111,3 +111,32 @@ def test_ifeval_and_rbr_gold_are_read():
     gold = read_labels(DATA / "rbr_gold" / "rbr_gold_train.jsonl", "rbr_gold", {})
     assert len({label.completion.row for label in gold}) == 351
     assert 0 < sum(label.satisfied for label in gold) < len(gold)
+
+
+def check_of(tmp_path, model, **verification):
+    rows = [
+        {"prompt": "Name a fruit.", "completion": f"Pear {i}.", "rule": rule, "satisfied": True}
+        for i in range(4)
+        for rule in ("It should be short.", "It should be kind.")
+    ]
+    path = tmp_path / "labels.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = CheckConfig.model_validate(
+        {
+            "model": {"backend": "scripted", "model": model},
+            "cache": {"path": tmp_path / "answers.sqlite"},
+            "verification": verification,
+        }
+    )
+    [report] = check_verifier(read_labels(path, "rows", {}, None), config)
+    return report
+
+
+def test_company_is_measured_past_the_cache(tmp_path):
+    """Alone and in company a question has the same key: the cache would say that company changes nothing."""
+    assert check_of(tmp_path, "tests.scripts:minds_company").flips["batch composition"] == 1.0
+
+
+def test_the_order_of_choices_is_measured_only_where_the_prompt_shows_it(tmp_path):
+    assert "choice order" in check_of(tmp_path, "tests.scripts:helpful").flips
+    assert "choice order" not in check_of(tmp_path, "tests.scripts:helpful", prompt="verification.small").flips

@@ -1,0 +1,78 @@
+"""Held-out pairs as completions, and what their verdicts say about the rules."""
+
+from collections.abc import Iterator
+
+from autorule.config import EvaluateConfig
+from autorule.errors import InputError
+from autorule.evaluation.evaluate import evaluate
+from autorule.evaluation.pair_table import leaked_pairs, pair_rows, read_matrix, write_pair_table
+from autorule.evaluation.records import Evaluation
+from autorule.preferences.fields import FieldMap
+from autorule.preferences.readers import check_file
+from autorule.preferences.reading import read_pairs
+from autorule.records import Completion, PreferencePair, RejectedRow
+from autorule.rule_sets import RuleSet, load_rule_set, prompt_hash
+from autorule.run_folder import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, Run, write_text
+from autorule.tasks.preparation import COMPLETIONS, check_model, common_reason
+from autorule.tasks.shards import write_parts
+from autorule.tasks.steps import step
+from autorule.verification import completions_of
+
+
+def check_before_evaluation(config: EvaluateConfig) -> RuleSet:
+    """The rule set. Raises what would end the run later: a missing file, package, key or server."""
+    rule_set = load_rule_set(config.rules)
+    check_file(config.pairs)
+    check_model(config.model)
+    return rule_set
+
+
+@step("read-held-out-pairs")
+def split_held_out(run: Run, config: EvaluateConfig, rule_set: RuleSet) -> int:
+    """Both sides of every pair as completions, in shards; the number of shards.
+
+    Raises InputError when the file holds no usable pair, and for pairs whose prompt the rules were mined from: they
+    would flatter them.
+    """
+    usable: list[PreferencePair] = []
+    rejected: list[RejectedRow] = []
+    for row in read_pairs(config.pairs, FieldMap(config.columns, config.winner_values)):
+        if isinstance(row, RejectedRow):
+            rejected.append(row)
+        else:
+            usable.append(row)
+    run.write(REJECTED_HELD_OUT, rejected)
+    if not usable:
+        raise InputError(f"{config.pairs}: none of {len(rejected)} rows is a usable pair{common_reason(rejected)}")
+    leaked = [pair.row for pair in usable if prompt_hash(pair.prompt) in rule_set.mined_prompts]
+    if leaked and not config.allow_leakage:
+        raise InputError(
+            f"{config.pairs}: the rules were mined from the prompts of {len(leaked)} of {len(usable)} pairs, such as "
+            f"row {leaked[0]}; they would flatter the rules: take other pairs, or allow it with --allow-leakage"
+        )
+
+    def sides() -> Iterator[Completion]:
+        for pair in usable:
+            yield from completions_of(pair)
+
+    write_pair_table(run.folder / HELD_OUT_PAIRS, pair_rows(usable))
+    run.note_file(HELD_OUT_PAIRS, len(usable))
+    n_completions, n_shards = write_parts(run, COMPLETIONS, sides(), 2 * config.shard_size)
+    run.count(
+        held_out_rows_read=len(usable) + len(rejected),
+        held_out_rows_rejected=len(rejected),
+        held_out_pairs=len(usable),
+        completions=n_completions,
+    )
+    return n_shards
+
+
+@step("evaluate-verdicts")
+def evaluate_verdicts(run: Run, rule_set: RuleSet, config: EvaluateConfig) -> Evaluation:
+    """Statistics from the verdicts in the run folder, written beside them."""
+    matrix = read_matrix(run.folder, rule_set)
+    leaked = leaked_pairs(run.folder, rule_set)
+    found = evaluate(matrix, rule_set.rules, config.false_discovery_rate, config.bootstrap_rounds, config.seed, leaked)
+    write_text(run.folder / EVALUATION, found.model_dump_json(indent=2) + "\n")
+    run.note_file(EVALUATION, 1)
+    return found
