@@ -62,7 +62,7 @@ def read_matrix(folder: Path, rule_set: RuleSet) -> PairMatrix:
     verdicts = pq.read_table(folder / VERDICTS, columns=["row", "rule_id", "verdict", "p_yes"])
     n_rules = len(rule_set.rules)
     rule_ids = tuple(rule.rule_id for rule in rule_set.rules)
-    if tuple(verdicts["rule_id"][:n_rules].to_pylist()) != rule_ids or verdicts.num_rows % n_rules:
+    if verdicts["rule_id"].to_pylist() != list(rule_ids) * (verdicts.num_rows // n_rules):
         raise InputError(f"the verdicts in {folder} are not those of this rule set; evaluate it anew")
     labels = np.array([LABELS[label] for label in verdicts["verdict"].to_pylist()], dtype=np.int8).reshape(-1, n_rules)
     p_yes = verdicts["p_yes"].to_numpy(zero_copy_only=False).astype(np.float64).reshape(-1, n_rules)
