@@ -102,7 +102,7 @@ def test_a_request_without_an_answer_is_a_failure_with_the_servers_words(status,
 
 def test_a_server_that_is_gone_is_a_failure_of_each_request_and_named_by_check():
     with ScriptedServer() as server:
-        model = backend(server, max_retries=0)
+        model = backend(server, max_retries=0, server_wait_s=0)
     assert one(model).kind == "provider"
     with pytest.raises(BackendError, match="can't reach http://127"):
         model.check()
