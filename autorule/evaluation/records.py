@@ -3,6 +3,8 @@
 from autorule.evaluation.selection import Decision
 from autorule.records import Record
 
+Matrix = tuple[tuple[float, ...], ...]
+
 
 class Interval(Record):
     value: float | None
@@ -43,6 +45,12 @@ class RuleStatistics(Record):
     nearest_rule: str | None
     nearest_phi: float | None
     """The rule whose verdicts correlate most with it."""
+    weight: float
+    """In the rule set that was evaluated."""
+    tokens: int
+    """Of its question, estimated at four bytes each: what the rule adds to every conversation that is verified."""
+    flips: dict[str, float | None] = {}
+    """What was changed in the question -> share of verdicts that changed with it; empty where nothing was tried."""
 
 
 class Accuracy(Record):
@@ -66,12 +74,79 @@ class SliceAccuracy(Record):
     n_pairs: int
 
 
+class MarginBin(Record):
+    """Pairs whose sides differ by so much in the share of satisfied rules."""
+
+    low: float
+    high: float
+    accuracy: Interval
+    """Share whose preferred side is the higher one; Wilson's interval at the effective size."""
+    n_pairs: int
+
+
+class WeightingResult(Record):
+    """A way to weigh the kept rules: chosen by its figure on dev, reported by that on test."""
+
+    method: str
+    dev_accuracy: float
+    """Out of fold, over folds of whole prompts."""
+    test: Interval
+    """Accuracy on prompts that neither selection nor weights have seen; refitted on all of dev."""
+    over_uniform: Interval
+    """Test accuracy minus that of all rules with equal weights, paired."""
+    weights: dict[str, float]
+    """Rule id -> weight, of the rules that it keeps; the mean is 1."""
+
+
+class Weightings(Record):
+    """Selection and weights from dev alone."""
+
+    n_dev_pairs: int
+    n_test_pairs: int
+    n_dev_prompts: int
+    n_test_prompts: int
+    kept: tuple[str, ...]
+    """Rules that dev keeps."""
+    uniform_test: Interval
+    """Accuracy of all rules with equal weights on the test prompts."""
+    results: tuple[WeightingResult, ...]
+    chosen: str
+    """The method with the best figure on dev; of equal ones the simplest."""
+
+
+class CurvePoint(Record):
+    n: int
+    """Rules, or pairs."""
+    accuracy: Interval
+    """On the test prompts."""
+
+
+class Curves(Record):
+    """What more rules and more labels bring."""
+
+    by_rules: tuple[CurvePoint, ...]
+    """The n rules that agree most surely on dev, with equal weights."""
+    by_pairs: tuple[CurvePoint, ...]
+    """Log-odds weights of all rules from n pairs of dev; mean and the middle 95 % of several draws."""
+
+
 class Evaluation(Record):
     n_pairs: int
     n_prompts: int
     rules: tuple[RuleStatistics, ...]
     accuracies: tuple[Accuracy, ...]
     slices: tuple[SliceAccuracy, ...] = ()
+    margins: tuple[MarginBin, ...] = ()
+    phi_verdicts: Matrix = ()
+    """Correlation of the verdicts of each two rules, in the order of `rules`."""
+    phi_differences: Matrix = ()
+    """Of their differences, chosen minus rejected."""
+    weightings: Weightings | None = None
+    """None where dev or test would be too small, or dev keeps no rule; `no_weightings` says which."""
+    no_weightings: str | None = None
+    curves: Curves | None = None
+    position_bias: float | None = None
+    """Of the one-call pairwise verdict: share of answers, over both orders, for the response shown first."""
     false_discovery_rate: float
     bootstrap_rounds: int
     seed: int
