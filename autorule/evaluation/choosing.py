@@ -2,7 +2,7 @@
 and reported once on test prompts that neither selection nor weights have seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -10,11 +10,12 @@ import numpy as np
 
 from autorule.errors import ConfigError
 from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE
-from autorule.evaluation.matrix import Bools, Floats, PairMatrix
+from autorule.evaluation.matrix import Bools, Floats, Ints, PairMatrix
 from autorule.evaluation.records import Interval, WeightingResult, Weightings
 from autorule.evaluation.resampling import ROUNDS, Estimate, bootstrap_means
-from autorule.evaluation.selection import select_rules
+from autorule.evaluation.selection import Selected, select_rules
 from autorule.evaluation.splits import on_test
+from autorule.evaluation.threads import one_thread
 from autorule.evaluation.weighting import (
     hinge,
     log_odds,
@@ -43,13 +44,27 @@ class Method(NamedTuple):
     """The same method with several strengths of its penalty; cross-validation takes the best."""
     all_rules: bool
 
-    def weigh(self, fit: Fit, matrix: PairMatrix, rate: float) -> Floats:
-        """A weight for each rule, none negative; 0 for what is not kept: on the pairs of `matrix` alone."""
-        kept = _kept(matrix, rate, self.all_rules)
+    def weigh(self, fit: Fit, matrix: PairMatrix, decisions: Sequence[Selected]) -> Floats:
+        """A weight for each rule, none negative; 0 for what is not kept."""
+        kept = _kept(decisions, self.all_rules)
         weights = np.zeros(matrix.n_rules)
         if kept:
             weights[kept] = np.maximum(0.0, fit(matrix.of(rules=kept)))
         return weights
+
+    def right(self, matrix: PairMatrix, weights: Floats) -> Floats:
+        """Whether each pair is told right. A pair on which no weighted rule speaks is a tie, so that methods are
+        compared on the same pairs; hinge is scored together with the reward model."""
+        scores = on_model(matrix, weights) if self.name.startswith(HINGE) else pair_scores(matrix, weights)
+        return np.nan_to_num(pair_accuracy(*scores), nan=0.5)
+
+
+class Fold(NamedTuple):
+    """Dev pairs to fit on, with what selection says of the rules on them alone, and other prompts to measure on."""
+
+    train: PairMatrix
+    decisions: Sequence[Selected]
+    held_out: PairMatrix
 
 
 def methods(with_model: bool = False) -> list[Method]:
@@ -87,10 +102,13 @@ def choose_weights(
         hint = "; hinge needs scores of a reward model in the evaluation" if by.startswith(HINGE) else ""
         raise ConfigError(f"no weighting {by!r}: choose best, {', '.join(names)}{hint}")
     dev, test = dev_and_test(matrix, seed)
-    fitted = [_fit(method, dev, rate, seed) for method in known]
-    right = np.column_stack([_right(test, method, weights) for method, (_, weights) in zip(known, fitted, strict=True)])
-    plain = _told(test, np.ones(test.n_rules))
-    columns = np.column_stack([plain, right, right - plain[:, None]])
+    decisions = select_rules(dev, rate)
+    with one_thread():
+        folds = [Fold(dev.of(a), select_rules(dev.of(a), rate), dev.of(b)) for a, b in _folds(dev, seed)]
+        fitted = [_fit(method, folds, dev, decisions) for method in known]
+    right = [method.right(test, weights) for method, (_, weights) in zip(known, fitted, strict=True)]
+    plain = known[0].right(test, np.ones(test.n_rules))
+    columns = np.column_stack([plain, *right, *(one - plain for one in right)])
     first, *others = [interval(found) for found in bootstrap_means(columns, test.prompts, seed, rounds)]
     n = len(known)
     results = [
@@ -110,61 +128,47 @@ def choose_weights(
         n_test_pairs=test.n_pairs,
         n_dev_prompts=dev.n_prompts,
         n_test_prompts=test.n_prompts,
-        kept=tuple(matrix.rule_ids[i] for i in _kept(dev, rate, all_rules=False)),
+        kept=tuple(matrix.rule_ids[i] for i in _kept(decisions, all_rules=False)),
         uniform_test=first,
         results=tuple(results),
         chosen=max(ranked, key=lambda result: round(result.dev_accuracy, 6)).method if by == "best" else by,
     )
 
 
-def cross_validate(matrix: PairMatrix, fit: Fit, seed: int = 0, score: Callable[..., Floats] | None = None) -> Floats:
+def cross_validate(matrix: PairMatrix, fit: Fit, seed: int = 0) -> Floats:
     """Whether each pair is told right by weights that were fitted without any pair of its prompt: 1, ½ or 0.
 
     Raises ConfigError for fewer prompts than folds.
     """
+    right = np.full(matrix.n_pairs, np.nan)
+    for train, held_out in _folds(matrix, seed):
+        right[held_out] = pair_accuracy(*pair_scores(matrix.of(held_out), fit(matrix.of(train))))
+    return right
+
+
+def _folds(matrix: PairMatrix, seed: int) -> Iterator[tuple[Ints, Ints]]:
     from sklearn.model_selection import GroupKFold
 
     if matrix.n_prompts < FOLDS:
         raise ConfigError(f"{matrix.n_prompts} prompts are too few to cross-validate in {FOLDS} folds")
-    right = np.full(matrix.n_pairs, np.nan)
     folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for train, held_out in folds.split(np.zeros(matrix.n_pairs), groups=matrix.prompts):
-        part = matrix.of(held_out)
-        right[held_out] = (score or _told)(part, fit(matrix.of(train)))
-    return right
+    yield from folds.split(np.zeros(matrix.n_pairs), groups=matrix.prompts)
 
 
-def _fit(method: Method, dev: PairMatrix, rate: float, seed: int) -> tuple[float, Floats]:
+def _fit(method: Method, folds: Sequence[Fold], dev: PairMatrix, decisions: Sequence[Selected]) -> tuple[float, Floats]:
     """(out-of-fold accuracy on dev, weights refitted on all of it) with the best strength of penalty."""
     accuracies = []
     for fit in method.fits:
-        right = cross_validate(
-            dev, partial(method.weigh, fit, rate=rate), seed, partial(_right_of, method.name.startswith(HINGE))
-        )
-        accuracies.append(float(np.nanmean(right)))
+        right = [method.right(f.held_out, method.weigh(fit, f.train, f.decisions)) for f in folds]
+        accuracies.append(float(np.concatenate(right).mean()))
     best = int(np.argmax(np.round(accuracies, 6)))
-    return accuracies[best], method.weigh(method.fits[best], dev, rate)
+    return accuracies[best], method.weigh(method.fits[best], dev, decisions)
 
 
-def _right(matrix: PairMatrix, method: Method, weights: Floats) -> Floats:
-    return _right_of(method.name.startswith(HINGE), matrix, weights)
-
-
-def _right_of(with_model: bool, matrix: PairMatrix, weights: Floats) -> Floats:
-    return pair_accuracy(*on_model(matrix, weights)) if with_model else _told(matrix, weights)
-
-
-def _told(matrix: PairMatrix, weights: Floats) -> Floats:
-    """A pair on which no weighted rule speaks is a tie, so that methods are compared on the same pairs."""
-    return np.nan_to_num(pair_accuracy(*pair_scores(matrix, weights)), nan=0.5)
-
-
-def _kept(matrix: PairMatrix, rate: float, all_rules: bool) -> list[int]:
-    """Rules that selection keeps on these pairs; with `all_rules` all but those that point the wrong way."""
-    decisions = select_rules(matrix, rate)
-    return [
-        i for i, one in enumerate(decisions) if one.decision == "keep" or (all_rules and one.decision != "reversed")
-    ]
+def _kept(decisions: Sequence[Selected], all_rules: bool) -> list[int]:
+    """Rules that selection keeps; with `all_rules` all but those that point the wrong way."""
+    out = {"reversed"} if all_rules else {"reversed", "unproven", "duplicate"}
+    return [i for i, one in enumerate(decisions) if one.decision not in out]
 
 
 def dev_and_test(matrix: PairMatrix, seed: int) -> tuple[PairMatrix, PairMatrix]:

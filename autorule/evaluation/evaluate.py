@@ -14,6 +14,7 @@ from autorule.evaluation.records import Curves, Evaluation, Matrix, Weightings
 from autorule.evaluation.redundancy import phi_of_differences, phi_of_verdicts
 from autorule.evaluation.resampling import ROUNDS
 from autorule.evaluation.rule_statistics import rule_statistics
+from autorule.evaluation.threads import one_thread
 from autorule.records import Rule
 from autorule.token_estimate import estimate_tokens
 
@@ -33,27 +34,28 @@ def evaluate(
     `rules` are those of the matrix, in its order. `flips`: what was changed in the question -> rule id -> share of
     verdicts that changed with it. `seed` fixes the split into dev and test, the folds and the bootstrap.
     """
-    phi = phi_of_verdicts(matrix)
-    tokens = [estimate_tokens(rule.text) for rule in rules]
-    weightings, curves, no_weightings = _from_dev(matrix, rate, rounds, seed)
-    return Evaluation(
-        n_pairs=matrix.n_pairs,
-        n_prompts=matrix.n_prompts,
-        rules=tuple(rule_statistics(matrix, rules, phi, tokens, flips or {}, rate)),
-        accuracies=tuple(accuracies(matrix, rules, rounds, seed)),
-        slices=tuple(slice_accuracies(matrix, rules, rounds, seed)),
-        margins=tuple(margin_bins(matrix, rules)),
-        phi_verdicts=_rounded(phi),
-        phi_differences=_rounded(phi_of_differences(matrix)),
-        weightings=weightings,
-        no_weightings=no_weightings,
-        curves=curves,
-        position_bias=position_bias,
-        false_discovery_rate=rate,
-        bootstrap_rounds=rounds,
-        seed=seed,
-        leaked_pairs=leaked_pairs,
-    )
+    with one_thread():
+        phi = phi_of_verdicts(matrix)
+        tokens = [estimate_tokens(rule.text) for rule in rules]
+        weightings, curves, no_weightings = _from_dev(matrix, rate, rounds, seed)
+        return Evaluation(
+            n_pairs=matrix.n_pairs,
+            n_prompts=matrix.n_prompts,
+            rules=tuple(rule_statistics(matrix, rules, phi, tokens, flips or {}, rate)),
+            accuracies=tuple(accuracies(matrix, rules, rounds, seed)),
+            slices=tuple(slice_accuracies(matrix, rules, rounds, seed)),
+            margins=tuple(margin_bins(matrix, rules)),
+            phi_verdicts=_rounded(phi),
+            phi_differences=_rounded(phi_of_differences(matrix)),
+            weightings=weightings,
+            no_weightings=no_weightings,
+            curves=curves,
+            position_bias=position_bias,
+            false_discovery_rate=rate,
+            bootstrap_rounds=rounds,
+            seed=seed,
+            leaked_pairs=leaked_pairs,
+        )
 
 
 def _from_dev(

@@ -43,9 +43,12 @@ def logistic(
 
     # Both orders of every pair: scikit-learn wants two classes.
     both, labels = np.concatenate([x, -x]), np.repeat([1, 0], len(x))
-    model = LogisticRegression(
-        C=c / 2, l1_ratio=1.0 if penalty == "l1" else 0.0, solver="liblinear", fit_intercept=False, max_iter=2000
+    solver = (
+        {"l1_ratio": 1.0, "solver": "liblinear", "random_state": 0}
+        if penalty == "l1"
+        else {"solver": "newton-cholesky"}
     )
+    model = LogisticRegression(C=c / 2, fit_intercept=False, max_iter=2000, **solver)
     return np.asarray(model.fit(both, labels, sample_weight=np.concatenate([strength, strength])).coef_[0])
 
 

@@ -73,7 +73,8 @@ def test_a_rule_that_points_the_wrong_way_is_turned_around_when_asked(folder):
     assert rule.inverted and rule.text == "Mention apples." and rule.rule_id != only_apples.rules[0].rule_id
     shown = autorule("evaluate", "no_apples.json", "pairs.jsonl", *SCRIPTED, "--run-id", "again", cwd=folder)
     [measured] = read(folder, "again").rules
-    assert measured.agreement.value == 1.0 and "Not true of the response: Mention apples." in shown
+    assert measured.agreement.value == 1.0 and "Not true of the" in shown
+    assert measured.text == "Not true of the response: Mention apples."
     refused = autorule("select", "apples.json", "outputs/apples", "--out", "x.json", cwd=folder, code=2)
     assert "nothing is written" in refused and not (folder / "x.json").exists()
     unknown = autorule(

@@ -3,15 +3,21 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from autorule.config import EMBEDDED, ExtractConfig
 from autorule.config_layers import build_config, load_preset
+from autorule.evaluation.choosing import cross_validate
+from autorule.evaluation.resampling import bootstrap_means
+from autorule.evaluation.weighting import log_odds, logistic, uniform
 from autorule.flows.extract_rules import extract_rules
 from autorule.lineage import trace
 from autorule.records import Interpretation, PreferencePair
 from autorule.rule_sets import load_rule_set
 from autorule.run_folder import INTERPRETATIONS, PAIRS, RULE_SET, read_records
+from tests.ifeval_pairs import hidden_weighting
 from tests.integration.test_flows import lines
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -83,3 +89,17 @@ def test_rules_from_real_chains_are_traced_to_their_passages_and_ties_yield_none
             passage = source.passage
             assert passage.text
             assert chains[source.interpretation_id][passage.start : passage.end] == passage.text
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_hidden_weighting_of_rule_families_is_recovered(seed):
+    """IFEval's official verdicts, 10 % of the labels wrong: all prompts are told out of fold."""
+    matrix, hidden, conflict = hidden_weighting(DATA / "ifeval/ifeval_responses.jsonl.gz", seed)
+    assert matrix.n_prompts > 450 and conflict.sum() > 200
+    plain = cross_validate(matrix, uniform)
+    for fit in (log_odds, logistic):
+        gain = cross_validate(matrix, fit) - plain
+        columns = np.column_stack([gain, np.where(conflict, gain, np.nan)])
+        on_all, on_conflicts = bootstrap_means(columns, matrix.prompts)
+        assert on_conflicts.low > 0.05 and on_all.low > 0
+        assert stats.spearmanr(fit(matrix), hidden).statistic > 0.5
