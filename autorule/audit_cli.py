@@ -7,7 +7,8 @@ import typer
 
 from autorule import audit_terminal, terminal
 from autorule.command_settings import given, mapping, model_options, settings_of
-from autorule.errors import RunFailedError
+from autorule.config_layers import build_config
+from autorule.errors import ConfigError, InputError, RunFailedError
 from autorule.rule_sets import load_rule_set
 from autorule.run_folder import write_text
 
@@ -15,6 +16,7 @@ from autorule.run_folder import write_text
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(audit)
+    app.command("audit-training")(audit_training_)
 
 
 def audit(
@@ -66,6 +68,53 @@ def audit(
     if found.unmeasured:
         raise RunFailedError(audit_terminal.unmeasured_message(found))
     if found.exploited:
+        raise typer.Exit(1)
+
+
+def audit_training_(
+    log: Annotated[
+        Path, typer.Argument(help="rewards by step: .jsonl, .csv, .parquet, or TRL's folder of completions_*.parquet")
+    ],
+    columns: Annotated[
+        str | None, typer.Option(help="OURS=THEIRS,...; reward=NAME for a reward function of TRL")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="rule fraction that is saturated (default: 0.95)")] = None,
+    hold: Annotated[int | None, typer.Option(help="logged steps that it must last (default: 10)")] = None,
+    window: Annotated[
+        int | None, typer.Option(help="logged steps over which reward and gold part (default: a third of the log)")
+    ] = None,
+    collapse_share: Annotated[
+        float | None, typer.Option(help="share of groups with equal rewards that is too many (default: 0.5)")
+    ] = None,
+    least_drift: Annotated[
+        float | None, typer.Option(help="change of length over the log that counts, as a share (default: 0.1)")
+    ] = None,
+    fail_on: Annotated[
+        str | None, typer.Option(help="saturation,divergence,collapse,length: exit code 1 when one of these was found")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="file for the findings as JSON")] = None,
+) -> None:
+    """Look for signs of reward hacking in the log of a training run."""
+    from autorule.audit.training import TrainingAuditConfig, audit_training
+
+    gate = [name.strip() for name in (fail_on or "").split(",") if name.strip()]
+    if unknown := [name for name in gate if name not in audit_terminal.SIGNS]:
+        raise ConfigError(f"--fail-on {unknown[0]!r}: name some of {', '.join(audit_terminal.SIGNS)}")
+    options = {
+        "columns": mapping(columns, "--columns"),
+        "threshold": threshold,
+        "hold": hold,
+        "window": window,
+        "collapse_share": collapse_share,
+        "least_drift": least_drift,
+    }
+    found = audit_training(log, build_config(TrainingAuditConfig, given(options)))
+    _write(out, found.model_dump_json(indent=2))
+    audit_terminal.print_training_audit(found)
+    if absent := [name for name in gate if name in found.not_measured]:
+        raise InputError(audit_terminal.not_measured_message(found, absent))
+    if hit := [name for name in gate if name in found.findings]:
+        terminal.print_error(f"{log} shows {', '.join(hit)}")
         raise typer.Exit(1)
 
 

@@ -1,5 +1,6 @@
 """What the audits show on the terminal."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -9,10 +10,12 @@ from autorule.terminal import out, printable
 
 if TYPE_CHECKING:
     from autorule.audit.records import CanaryResult, HackingAudit, Share
+    from autorule.audit.training_records import Finding, LengthDrift, TrainingAudit
     from autorule.evaluation.records import Interval
 
 MOST_NAMED = 5
 """Rules that a message names."""
+SIGNS = ("saturation", "divergence", "collapse", "length")
 
 
 def print_audit(found: "HackingAudit") -> None:
@@ -82,3 +85,65 @@ def _share(share: "Share") -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def print_training_audit(found: "TrainingAudit") -> None:
+    """The signs that were looked for, then the rules that are saturated."""
+    title = f"{found.n_rows} completions ({found.n_unscored} unscored) of {found.n_steps} steps, "
+    table = Table(title=f"{title}{found.first_step} to {found.last_step}", title_justify="left")
+    for name in ("sign", "from step", "what was seen"):
+        table.add_column(name, justify="right" if name == "from step" else "left", no_wrap=name != "what was seen")
+    for name, (step, seen) in _signs(found).items():
+        mark = "[bold red]" if name in found.findings else ""
+        table.add_row(f"{mark}{name}", "-" if step is None else str(step), escape(seen))
+    out.print(table)
+    if saturated := [rule for rule in found.rules if rule.onset is not None]:
+        rules = Table(title=f"{len(saturated)} of {len(found.rules)} rules are saturated", title_justify="left")
+        for name in ("from step", "last", "rule"):
+            rules.add_column(name, justify="left" if name == "rule" else "right")
+        for rule in saturated:
+            rules.add_row(str(rule.onset), f"{rule.last:.0%}", escape(printable(rule.rule_id)))
+        out.print(rules)
+
+
+def not_measured_message(found: "TrainingAudit", asked: "Sequence[Finding]") -> str:
+    """Signs that were asked for and could not be looked for."""
+    absent = "; ".join(f"{name}: {found.not_measured[name]}" for name in asked)
+    return f"--fail-on names what the log can't show: {absent}"
+
+
+def _signs(found: "TrainingAudit") -> "dict[Finding, tuple[int | None, str]]":
+    """Sign -> the step from which it is there, and what was seen."""
+    signs: dict[Finding, tuple[int | None, str]] = {
+        name: (None, f"not measured: {why}") for name, why in found.not_measured.items()
+    }
+    if (saturation := found.saturation) is not None:
+        seen = f"mean rule fraction {saturation.last:.3f} at last; threshold {found.threshold:g}"
+        signs["saturation"] = saturation.onset, seen
+    if (divergence := found.divergence) is not None:
+        seen = (
+            f"reward {divergence.reward_slope:+.2g} and gold {divergence.gold_slope:+.2g} a step over "
+            f"{divergence.window} logged steps, p {divergence.p_value:.2g} for all {divergence.n_windows} windows"
+        )
+        since = "" if divergence.seen_at is None else f", to be seen at step {divergence.seen_at}"
+        signs["divergence"] = divergence.from_step, seen + since
+    if (collapse := found.collapse) is not None:
+        seen = f"{collapse.share:.0%} of {collapse.n_groups} groups have equal rewards: no gradient"
+        first = collapse.first_above
+        above = "" if first is None else f"; first above {found.collapse_share:.0%} at step {first}"
+        signs["collapse"] = collapse.onset, seen + above
+    if (length := found.length) is not None:
+        signs["length"] = (found.first_step if length.drifts else None), _length(length)
+    return {name: signs[name] for name in sorted(signs, key=SIGNS.index)}
+
+
+def _length(drift: "LengthDrift") -> str:
+    slope = drift.slope
+    change = "" if drift.change is None else f", {drift.change:+.0%} over the log"
+    correlations = ", ".join(
+        f"{value:+.2f} {name}"
+        for name, value in (("overall", drift.correlation), ("within steps", drift.correlation_within_steps))
+        if value is not None
+    )
+    told = f"; rank correlation with reward {correlations}" if correlations else ""
+    return f"{slope.value:+.3g} ({slope.low:+.3g} to {slope.high:+.3g}) a step, {drift.unit}{change}{told}"
