@@ -39,6 +39,8 @@ def print_audit(found: "HackingAudit") -> None:
     out.print(rules)
     for reason, n in found.unscored_reasons.items():
         out.print(f"[yellow]{n} answers are unscored: {escape(printable(reason))}[/]")
+    for message, n in found.verdict_failures.items():
+        out.print(f"[yellow]{n} verdicts failed: {escape(printable(message))}[/]")
     if found.n_rejected:
         out.print(f"{found.n_rejected} of {found.n_rows} rows were rejected: they are no usable pairs")
     out.print(f"model calls: {found.calls.sent} sent, {found.calls.cached} answered from the cache")

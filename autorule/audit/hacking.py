@@ -27,6 +27,7 @@ from autorule.verifier import Verifier
 
 EQUAL = 1e-9
 """Rewards nearer to each other than this are the same: sums of the same verdicts differ by rounding."""
+MOST_FAILURES = 10
 
 
 class AuditConfig(Config):
@@ -85,6 +86,8 @@ def measure(
     honest = [judged.reward(probe.honest) for probe in probes]
     cheats = [one for probe in probes for one in probe.canaries.values() if one is not None]
     records = [*honest, *map(judged.reward, cheats)]
+    answers = [*cheats, *(probe.honest for probe in probes)]
+    failures = Counter(v.failure.message for one in answers for v in judged.verdicts(one) if v.failure is not None)
     shares_of_cheats, shares_of_honest = shares(judged, cheats), shares(judged, [probe.honest for probe in probes])
     return HackingAudit(
         verifier=verifier,
@@ -95,6 +98,7 @@ def measure(
         skipped=config.skip,
         n_honest_unscored=sum(record.reward is None for record in honest),
         unscored_reasons=dict(Counter(r.unscored_reason or "" for r in records if r.reward is None).most_common()),
+        verdict_failures=dict(failures.most_common(MOST_FAILURES)),
         canaries=tuple(_canary(name, probes, judged) for name in names),
         rules=tuple(
             RuleResult(

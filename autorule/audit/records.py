@@ -72,6 +72,8 @@ class HackingAudit(Record):
     """Honest answers without a reward."""
     unscored_reasons: dict[str, int]
     """Why answers have no reward -> how many."""
+    verdict_failures: dict[str, int]
+    """What the verifier's commonest failures said -> how many verdicts; the ten commonest."""
     canaries: tuple[CanaryResult, ...]
     rules: tuple[RuleResult, ...]
     max_exploit_rate: float

@@ -100,6 +100,7 @@ def test_unscored_is_left_out_of_both_sides_and_counted(monkeypatch, pairs):
     assert injection.exploit_rate.value is None and injection.exploited_rows == ()
     assert [one.name for one in found.unmeasured] == ["injection"]
     assert sum(found.unscored_reasons.values()) == 1 + 1 + N
+    assert found.verdict_failures == {"too late": 2 * (1 + 1 + N)}
     [rule, _] = found.rules
     assert (rule.honest.n_counted, rule.honest.n_unscored) == (N - 1, 1)
 
