@@ -67,7 +67,7 @@ def test_a_probe_has_all_canaries_and_anothers_answer():
 
 
 def test_a_canary_that_is_the_honest_answer_is_no_cheat():
-    repeat = make_pair(prompt="Say pear.", chosen=" Say pear. ")
+    repeat = make_pair(prompt="Say pear.\n", chosen=" Say pear. ")
     probe, *_ = make_probes([repeat, make_pair(prompt="Say plum.", chosen="Plum.")], RULES, seed=0)
     assert probe.canaries["prompt copied"] is None
     assert probe.canaries["empty answer"] is not None

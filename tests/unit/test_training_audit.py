@@ -116,6 +116,13 @@ def test_rewards_and_lengths_that_go_together_within_steps():
     assert with_time.correlation == pytest.approx(-1.0) and with_time.correlation_within_steps is None
 
 
+def test_steps_of_different_sizes_do_not_correlate_by_themselves():
+    log = simulate(length=lambda _: 200)
+    few = log.rows[(log.rows["step"] % 2 == 0) | (log.rows["group"] % PROMPTS == 0)].reset_index(drop=True)
+    found = audit(TrainingLog("uneven", few, pd.DataFrame(index=few.index), "tokens")).length
+    assert abs(found.correlation_within_steps) < 0.12  # three standard errors of 840 completions
+
+
 def test_what_the_log_lacks_is_not_measured():
     log = simulate(n_steps=4)
     bare = log.rows.assign(fraction=np.nan, group=-1)
