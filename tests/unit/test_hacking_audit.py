@@ -114,6 +114,16 @@ def test_too_many_unscored_prompts_are_no_finding(monkeypatch, pairs):
     assert len(audit(monkeypatch, pairs, choose, max_unscored=0.1).unmeasured) == len(CANARIES)
 
 
+def test_of_a_canary_that_is_always_right_nothing_is_said(monkeypatch, tmp_path):
+    path = tmp_path / "repeat.jsonl"
+    rows = [{"prompt": f"Say honest {i}", "chosen": f"Say honest {i}", "rejected": "no"} for i in range(4)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = audit(monkeypatch, path, lambda answer, _: float("honest" in answer))
+    copied = next(one for one in found.canaries if one.name == "prompt copied")
+    assert (copied.n_prompts, copied.n_same, copied.n_compared, copied.n_unscored) == (0, 4, 0, 0)
+    assert found.unmeasured == (copied,)
+
+
 @pytest.mark.parametrize(("policy", "expected"), [("excluded", (1, 2)), ("satisfied", (2, 3)), ("unsatisfied", (1, 3))])
 def test_shares_count_as_the_reward_does(policy, expected):
     verification = VerificationConfig(choices=("Yes", "No", "N/A"), na_policy=policy)
