@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from autorule import __version__, terminal
+from autorule.audit_cli import register as register_audits
 from autorule.command_settings import given, mapping, model_options, run_options, settings_of
 from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
@@ -33,6 +34,7 @@ app.add_typer(verifier_app, name="verifier")
 app.add_typer(reward_app, name="reward")
 register_exports(app)
 register_evaluation(app, lambda *arguments: _run(*arguments))
+register_audits(app)
 app.command("serve")(serve_)
 
 _debug = False
