@@ -12,6 +12,7 @@ import typer
 from autorule import __version__, terminal
 from autorule.audit_cli import register as register_audits
 from autorule.command_settings import given, mapping, model_options, run_options, settings_of
+from autorule.compare_cli import register as register_comparison
 from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
 from autorule.evaluation_cli import register as register_evaluation
@@ -35,6 +36,7 @@ app.add_typer(reward_app, name="reward")
 register_exports(app)
 register_evaluation(app, lambda *arguments: _run(*arguments))
 register_audits(app)
+register_comparison(app)
 app.command("serve")(serve_)
 
 _debug = False

@@ -12,18 +12,19 @@ def print_evaluation(found: Evaluation) -> None:
     rules = Table(title=f"Rules on {found.n_pairs} pairs of {found.n_prompts} prompts", title_justify="left")
     flips = sorted({name for one in found.rules for name in one.flips})
     for name in ("agreement", "apart", "satisfied", *(["flips"] if flips else []), "decision", "rule"):
-        rules.add_column(name, justify="right" if name not in ("decision", "rule") else "left")
+        is_text = name in ("decision", "rule")
+        rules.add_column(name, justify="left" if is_text else "right", no_wrap=not is_text)
     for one in sorted(found.rules, key=lambda one: -(one.agreement.low or 0.0)):
         known = [share for share in one.flips.values() if share is not None]
         flip = [f"{max(known):.0%}" if known else "-"] if flips else []
         satisfied = "-" if one.saturation is None else f"{one.saturation:.0%}"
         shown = escape(printable(one.text))
-        rules.add_row(_interval(one.agreement), str(one.n_discordant), satisfied, *flip, one.decision, shown)
+        rules.add_row(shown_interval(one.agreement), str(one.n_discordant), satisfied, *flip, one.decision, shown)
     out.print(rules)
     print_accuracies(found.accuracies)
     for part in found.slices:
         name = escape(printable(f"{part.column} {part.value}"))
-        out.print(f"{name}: {_interval(part.accuracy)}, {part.n_pairs} pairs")
+        out.print(f"{name}: {shown_interval(part.accuracy)}, {part.n_pairs} pairs")
     if found.position_bias is not None:
         out.print(f"One call about both: {found.position_bias:.0%} of its probability is for the response shown first.")
     if found.weightings is not None:
@@ -37,10 +38,10 @@ def print_evaluation(found: Evaluation) -> None:
 def print_accuracies(ways: tuple[Accuracy, ...]) -> None:
     table = Table(title="Which side is preferred?", title_justify="left")
     for name in ("way", "accuracy", "over uniform", "ties", "pairs"):
-        table.add_column(name, justify="left" if name == "way" else "right")
+        table.add_column(name, justify="left" if name == "way" else "right", no_wrap=name != "way")
     for way in ways:
-        over = "" if way.over_uniform is None else _interval(way.over_uniform, signed=True)
-        table.add_row(way.name, _interval(way.accuracy), over, f"{way.tied or 0:.0%}", str(way.n_pairs))
+        over = "" if way.over_uniform is None else shown_interval(way.over_uniform, signed=True)
+        table.add_row(way.name, shown_interval(way.accuracy), over, f"{way.tied or 0:.0%}", str(way.n_pairs))
     out.print(table)
 
 
@@ -52,17 +53,22 @@ def print_weightings(found: Weightings) -> None:
         title_justify="left",
     )
     for name in ("method", "rules", "dev, out of fold", "test", "over all rules alike"):
-        table.add_column(name, justify="left" if name == "method" else "right")
+        is_figure = name in ("test", "over all rules alike")
+        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=is_figure)
     for one in found.results:
         mark = " (chosen)" if one.method == found.chosen else ""
-        figures = (f"{one.dev_accuracy:.1%}", _interval(one.test), _interval(one.over_uniform, signed=True))
+        figures = (f"{one.dev_accuracy:.1%}", shown_interval(one.test), shown_interval(one.over_uniform, signed=True))
         table.add_row(f"{one.method}{mark}", str(len(one.weights)), *figures)
-    table.add_row("all rules alike", "", "", _interval(found.uniform_test), "")
+    table.add_row("all rules alike", "", "", shown_interval(found.uniform_test), "")
     out.print(table)
 
 
-def _interval(interval: Interval, signed: bool = False) -> str:
+def shown_interval(interval: Interval, signed: bool = False) -> str:
+    """A share or, `signed`, a difference of shares, in percent; its interval in brackets."""
     if interval.value is None:
         return "-"
     value = f"{interval.value:+.1%}" if signed else f"{interval.value:.1%}"
-    return value if interval.low is None else f"{value} ({interval.low:.1%} to {interval.high:.1%})"
+    if interval.low is None or interval.high is None:
+        return value
+    low, high = f"{100 * interval.low:.1f}", f"{100 * interval.high:.1f}"
+    return f"{value} ({low} to {high})" if signed else f"{value} ({low}–{high})"

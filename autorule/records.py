@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from autorule.code_checks import CodeCheck
 
 Role = Literal["system", "user", "assistant", "tool"]
-Stage = Literal["interpretation", "chain_check", "mining", "synthesis", "verification"]
+Stage = Literal["interpretation", "chain_check", "mining", "synthesis", "verification", "evaluation"]
 Order = Literal["chosen_first", "rejected_first"]
 FailureKind = Literal["provider", "timeout", "truncated", "refused", "parse", "budget"]
 VerdictLabel = Literal["yes", "no", "not_applicable"]

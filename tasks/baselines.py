@@ -47,7 +47,7 @@ def measure_baselines(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_sha
         progress.advance("baselines", len(sides))
     write_baselines(run.folder / BASELINES, records)
     run.note_file(BASELINES, len(records))
-    run.add_usage("verification", backend.counts)
+    run.add_usage("evaluation", backend.counts)
     run.stop_if_over_budget()
 
 
@@ -62,7 +62,7 @@ def measure_flips(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards:
     found = flip_rates(drawn, rule_set, backend)
     write_text(run.folder / FLIPS, json.dumps(found, indent=2) + "\n")
     run.note_file(FLIPS, len(found))
-    run.add_usage("verification", backend.counts)
+    run.add_usage("evaluation", backend.counts)
 
 
 def _backend(run: Run, config: EvaluateConfig) -> CachedBackend:

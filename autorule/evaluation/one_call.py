@@ -53,7 +53,7 @@ def _requests(sides: Sequence[tuple[Completion, Completion]], max_chars: int) ->
 
             yield ChoiceRequest(
                 request_id=f"{index}:{order}",
-                stage="verification",
+                stage="evaluation",
                 messages=shown(max_chars),
                 questions=(question,),
                 choices=CHOICES,

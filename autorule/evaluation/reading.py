@@ -62,6 +62,16 @@ def read_matrix(folder: Path, rule_set: RuleSet) -> PairMatrix:
     )
 
 
+def pair_keys(folder: Path, matrix: PairMatrix) -> list[tuple[int, str]]:
+    """Row number and pair id of each pair of a run's matrix, in its order."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(folder / VERDICTS, columns=["row"])["row"].to_numpy()[:: 2 * matrix.n_rules]
+    return [
+        (int(row), record["pair_id"]) for row, record in zip(rows, _rows_of(folder / HELD_OUT_PAIRS, rows), strict=True)
+    ]
+
+
 def read_flips(folder: Path) -> dict[str, dict[str, float | None]]:
     """What was changed in the question -> rule id -> share of verdicts that changed; empty where nothing was tried."""
     path = folder / FLIPS

@@ -34,7 +34,7 @@ def read(folder, run_id="r"):
 
 def test_rules_are_measured_and_selected(folder):
     shown = autorule("evaluate", "rules.json", "pairs.jsonl", *SCRIPTED, "--run-id", "r", cwd=folder)
-    assert "60 pairs of 30 prompts" in shown and "longer response" in shown
+    assert "60 pairs of 30 prompts" in shown and "50.0% (50.0–50.0)" in shown
     pears, apples, plums = read(folder).rules
     assert (pears.n_discordant, pears.agreement.value, pears.decision) == (60, 1.0, "keep")
     assert (apples.agreement.value, apples.decision) == (0.0, "reversed")
@@ -146,3 +146,15 @@ def test_pairs_that_the_rules_were_mined_from_are_refused(folder):
     assert "2 of 60 pairs, such as row 7" in refused and "--allow-leakage" in refused
     autorule(*call, "--allow-leakage", "--run-id", "leaky", cwd=folder)
     assert read(folder, "leaky").leaked_pairs == 2
+
+
+def test_rule_sets_are_compared_on_the_same_pairs(folder):
+    (folder / "pears.json").write_text(dump_rule_set(make_rule_set("Mention pears.")), encoding="utf-8")
+    for name, run_id in (("rules.json", "all"), ("pears.json", "pears")):
+        autorule("evaluate", name, "pairs.jsonl", *SCRIPTED, "--run-id", run_id, cwd=folder)
+    shown = autorule("compare", "outputs/all", "outputs/pears", "--out", "found.json", cwd=folder)
+    assert "On the same pairs" in shown and "+50.0% (50.0 to 50.0)" in shown
+    [difference] = json.loads((folder / "found.json").read_text())["differences"]
+    assert difference["n_pairs"] == 60 and difference["accuracy"]["value"] == 0.5
+    assert "two evaluations or more" in autorule("compare", "outputs/all", cwd=folder, code=2)
+    assert "has no manifest.json" in autorule("compare", "outputs/all", "nowhere", cwd=folder, code=2)
