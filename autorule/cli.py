@@ -15,6 +15,7 @@ from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
 from autorule.evaluation_cli import register as register_evaluation
 from autorule.export_cli import register as register_exports
+from autorule.report_cli import register as register_report
 from autorule.reward_cli import reward_app, serve_
 from autorule.rules_cli import rules_app
 from autorule.stage_config import Config
@@ -33,6 +34,7 @@ app.add_typer(verifier_app, name="verifier")
 app.add_typer(reward_app, name="reward")
 register_exports(app)
 register_evaluation(app, lambda *arguments: _run(*arguments))
+register_report(app)
 app.command("serve")(serve_)
 
 _debug = False
