@@ -183,19 +183,6 @@ class ExtractConfig(RunConfig):
         return {**settings, **stages}
 
 
-class EvaluateConfig(RunConfig):
-    """Parameters of evaluate_rules: held-out pairs and a rule set in, statistics out."""
-
-    pairs: Path
-    rules: Path = Field(description="a rule set file, 03_rule_set.json of a run")
-    winner_values: dict[str, str] = Field({}, description="a, b and tie -> the value in the winner column")
-    allow_leakage: bool = Field(False, description="count pairs whose prompts the rules were mined from, too")
-    false_discovery_rate: float = Field(0.05, gt=0, lt=1, description="among the rules that are said to agree")
-    bootstrap_rounds: int = Field(2000, ge=100)
-    seed: int = Field(0, description="of the bootstrap")
-    shard_size: int = Field(1000, ge=1, description="pairs in one task")
-
-
 class ScoreConfig(RunConfig):
     """Parameters of score_completions: completions and a rule set in, verdicts and rewards out."""
 

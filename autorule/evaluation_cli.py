@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from autorule import terminal
+from autorule import evaluation_terminal
 from autorule.command_settings import mapping, run_options, settings_of
-from autorule.config import EvaluateConfig
 from autorule.errors import ConfigError, InputError
 from autorule.rule_editing import check_free, save_rule_set, user_name
 from autorule.rule_sets import load_rule_set
@@ -28,11 +27,23 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
         allow_leakage: Annotated[
             bool | None, typer.Option("--allow-leakage", help="count pairs whose prompts the rules were mined from")
         ] = None,
+        slice_: Annotated[
+            list[str] | None, typer.Option("--slice", help="column whose values are told apart; may be repeated")
+        ] = None,
+        reward_model: Annotated[
+            str | None, typer.Option(help="reward model to compare with: folder or hub name; more by --set")
+        ] = None,
+        one_call: Annotated[
+            bool | None, typer.Option("--one-call/--no-one-call", help="ask also which response is preferred")
+        ] = None,
+        flip_sample: Annotated[
+            int | None, typer.Option(help="completions asked about in other words; 0 for none (100)")
+        ] = None,
         backend: Annotated[str | None, typer.Option(help="of the verifier, as in score")] = None,
         model: Annotated[str | None, typer.Option(help="of the verifier, as in score")] = None,
         base_url: Annotated[list[str] | None, typer.Option(help="of the verifier, as in score")] = None,
         api_key_env: Annotated[str | None, typer.Option(help="of the verifier, as in score")] = None,
-        columns: Annotated[str | None, typer.Option(help="OURS=THEIRS,...; stratum=NAME for slices")] = None,
+        columns: Annotated[str | None, typer.Option(help="OURS=THEIRS,...; strength=NAME: how strong it was")] = None,
         winner_values: Annotated[str | None, typer.Option(help="a=...,b=...,tie=...: values of the winner")] = None,
         out: Annotated[Path | None, typer.Option(help="folder for run folders (default: outputs)")] = None,
         run_id: Annotated[str | None, typer.Option(help="name of the run folder; made up if left out")] = None,
@@ -43,6 +54,8 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
         prefect: Annotated[bool | None, typer.Option("--prefect/--no-prefect", help="as in score")] = None,
     ) -> None:
         """Measure rules on held-out pairs: agreement with people, rule by rule and of the set."""
+        from autorule.evaluation.config import EvaluateConfig
+
         if (pairs is None) == (verdicts is None):
             raise ConfigError("give the held-out pairs, or --verdicts with the folder of an evaluation")
         if verdicts is not None:
@@ -54,12 +67,16 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
                 "pairs": pairs,
                 "rules": rule_set,
                 "winner_values": mapping(winner_values, "--winner-values"),
+                "slices": slice_,
+                "one_call": one_call,
+                "flip_sample": flip_sample,
+                "reward_model": None if reward_model is None else {"model": reward_model, "normalise": "none"},
                 "allow_leakage": allow_leakage,
             }
             settings = settings_of(EvaluateConfig, options, config, set_)
             manifest = run_flow("evaluate_rules", settings, prefect)
             folder = settings.outputs / manifest.run_id
-        terminal.print_evaluation(_read(folder))
+        evaluation_terminal.print_evaluation(_read(folder))
         typer.echo(f"run folder: {folder}")
 
     @app.command()
@@ -67,25 +84,58 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
         rule_set: Annotated[Path, typer.Argument(metavar="RULE_SET", help="the rule set that was evaluated")],
         evaluation: Annotated[Path, typer.Argument(help="folder of its evaluation")],
         out: Annotated[Path, typer.Option(help="rule set to write")],
-        by: Annotated[str | None, typer.Option(help="name for the history (default: the user)")] = None,
+        by: Annotated[
+            str,
+            typer.Option(
+                help="best, uniform, log_odds, whitened, logistic_l2, logistic_l1, logistic_nonnegative, hinge; with "
+                ":all also rules that are not proven"
+            ),
+        ] = "best",
+        invert: Annotated[
+            bool, typer.Option("--invert", help="turn rules around that people prefer broken, instead of dropping them")
+        ] = False,
+        name: Annotated[str | None, typer.Option(help="name for the history (default: the user)")] = None,
         force: Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")] = False,
     ) -> None:
-        """Keep the rules that agree with people beyond chance, each once; pinned rules stay."""
-        from autorule.evaluation.apply import selected
+        """Keep the rules that agree with people beyond chance, each once, and weigh them; pinned rules stay.
+
+        Rules and weights are chosen on seven of ten prompts and tested once on the others.
+        """
+        from autorule.evaluation import apply
+        from autorule.evaluation.reading import read_matrix
 
         check_free(out, force)
-        after = selected(load_rule_set(rule_set), _read(evaluation), user_name(by))
+        before, figures = load_rule_set(rule_set), _read(evaluation)
+        after, weightings = apply.select(
+            before,
+            read_matrix(evaluation, before),
+            by,
+            user_name(name),
+            figures.false_discovery_rate,
+            figures.bootstrap_rounds,
+            figures.seed,
+            invert,
+        )
         save_rule_set(out, after)
-        typer.echo(f"{len(after.rules)} rules: {out}")
+        evaluation_terminal.print_weightings(weightings)
+        typer.echo(after.history[-1].reason)
+        typer.echo(f"{len(after.rules)} of {len(before.rules)} rules: {out}")
 
 
 def _evaluate_anew(rule_set: Path, folder: Path) -> None:
     """The evaluation of verdicts that are there, written into their folder."""
     from autorule.evaluation.evaluate import evaluate
-    from autorule.evaluation.pair_table import leaked_pairs, read_matrix
+    from autorule.evaluation.pair_table import leaked_pairs
+    from autorule.evaluation.reading import read_flips, read_matrix, read_position_bias
 
     rules = load_rule_set(rule_set)
-    found = evaluate(read_matrix(folder, rules), rules.rules, leaked_pairs=leaked_pairs(folder, rules))
+    found = evaluate(
+        read_matrix(folder, rules),
+        rules.rules,
+        leaked_pairs=leaked_pairs(folder, rules),
+        flips=read_flips(folder),
+        position_bias=read_position_bias(folder),
+    )
     write_text(folder / EVALUATION, found.model_dump_json(indent=2) + "\n")
 
 
@@ -95,4 +145,7 @@ def _read(folder: Path) -> Any:
     try:
         return Evaluation.model_validate_json((folder / EVALUATION).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds no evaluation ({EVALUATION}): {error!r:.200}") from error
+        raise InputError(
+            f"{folder} holds no evaluation of this version ({EVALUATION}): {error!r:.200}; make it by "
+            f"`autorule evaluate RULE_SET --verdicts {folder}`"
+        ) from error

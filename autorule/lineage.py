@@ -89,7 +89,7 @@ def _lineage(rule: Rule, found: dict[str, CandidateLineage]) -> RuleLineage:
             f"rule {rule.rule_id} names the pair {strange[0]}, which none of its candidates in {CANDIDATES} came from; "
             "mend pair_ids in the rule set"
         )
-    return RuleLineage(rule_id=rule.rule_id, text=rule.text, candidates=candidates)
+    return RuleLineage(rule_id=rule.rule_id, text=rule.criterion, candidates=candidates)
 
 
 def _parts(rule_set: RuleSet) -> tuple[Part, ...]:

@@ -60,7 +60,13 @@ class PreferencePair(Record):
     tie: bool = False
     """No response was preferred: a negative control. Its label is drawn at random, its candidates make no rule."""
     embedding: tuple[float, ...] | None = Field(default=None, exclude=True, repr=False)
-    """A vector that came with the pair, for a diverse draw; it is not written to disk."""
+    """A vector that came with the pair, for a diverse draw. Like all fields from here on it is not written with it."""
+    chosen_first: bool | None = Field(default=None, exclude=True, repr=False)
+    """Whether the data gave the preferred response first; None where it gave no order."""
+    strength: float | None = Field(default=None, exclude=True, repr=False)
+    """How strongly it was preferred, above 0."""
+    slices: dict[str, str] = Field(default={}, exclude=True, repr=False)
+    """Column -> value, of the columns by which an evaluation is sliced."""
 
 
 class RejectionReason(Record):
@@ -190,11 +196,19 @@ class Rule(Record):
     """What the rule is about, such as format or safety: rewards can be told apart by it."""
     check: CodeCheck | None = None
     """Decides the rule by code, without a model."""
+    inverted: bool = False
+    """Satisfied by what breaks the text, because people prefer that: the verifier is asked about the text all the
+    same, and its answer is turned around."""
     contradicts: tuple[str, ...] = ()
     """Ids of rules of the same set that no response can satisfy together with this one."""
     pinned: bool = False
     """A person wants it kept."""
     statistics: dict[str, float | None] = {}
+
+    @property
+    def criterion(self) -> str:
+        """What a good response satisfies, in words: for readers, and for verifiers that are not ours."""
+        return f"Not true of the response: {self.text}" if self.inverted else self.text
 
 
 class Completion(Record):
@@ -218,7 +232,7 @@ class Verdict(Record):
     verdict: VerdictLabel | None
     """None means unscored: there is no verdict, and `failure` says why."""
     p_yes: float | None = None
-    """p(Yes) / (p(Yes) + p(No))."""
+    """p(Yes) / (p(Yes) + p(No)); one minus that for an inverted rule."""
     p_not_applicable: float | None = None
     mass: float | None = None
     """Probability of all the choices together; None where the engine can't give it."""

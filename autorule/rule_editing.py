@@ -78,7 +78,8 @@ def reword(rule_set: RuleSet, rule_id: str, text: str, by: str, reason: str | No
     if text == rule.text:
         raise RuleSetError(f"rule {rule.rule_id} has this text already: {shortened(text)!r}; give another")
     _check_is_new(rule_set, text, besides=rule)
-    reworded = rule.model_copy(update={"rule_id": new_rule_id(text), "text": text, "threshold": None, "statistics": {}})
+    new = {"rule_id": new_rule_id(text), "text": text, "inverted": False, "threshold": None, "statistics": {}}
+    reworded = rule.model_copy(update=new)
     rules = [reworded if other is rule else other for other in rule_set.rules]
     edit = Edit(action="reworded", by=by, rule_id=reworded.rule_id, before=rule.text, after=text, reason=reason)
     return changed(rule_set, remap_contradictions(rules, {rule.rule_id: reworded.rule_id}), [edit])

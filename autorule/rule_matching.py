@@ -44,7 +44,7 @@ def match_rules(a: Sequence[Rule], b: Sequence[Rule], threshold: float = 0.5) ->
     matched = {i: Match(kind="kept", a=a[i], b=b[j], similarity=1.0, **_shared(a[i], b[j])) for i, j in same.items()}
     taken: set[int] = set()
     if rest_a and rest_b:
-        similarity = cosines([rule.text for rule in (*a, *b)])[np.ix_(rest_a, [len(a) + j for j in rest_b])]
+        similarity = cosines([rule.criterion for rule in (*a, *b)])[np.ix_(rest_a, [len(a) + j for j in rest_b])]
         for row, column in _assign(similarity, [a[i] for i in rest_a], [b[j] for j in rest_b], threshold):
             i, j = rest_a[row], rest_b[column]
             cosine = round(float(similarity[row, column]), 4)
@@ -74,7 +74,7 @@ def _same_words(a: Sequence[Rule], b: Sequence[Rule]) -> dict[int, int]:
 
 
 def _key(rule: Rule) -> str:
-    return normalise_rule(rule.text) or rule.text
+    return normalise_rule(rule.criterion) or rule.criterion
 
 
 def _assign(similarity: Any, a: Sequence[Rule], b: Sequence[Rule], threshold: float) -> list[tuple[int, int]]:
@@ -83,7 +83,7 @@ def _assign(similarity: Any, a: Sequence[Rule], b: Sequence[Rule], threshold: fl
     except ImportError as error:
         raise MissingExtraError("scipy", "data", "matching rules") from error
     sources = np.array([[_shared_sources(one, other) for other in b] for one in a])
-    same_sense = np.array([[is_negated(one.text) == is_negated(other.text) for other in b] for one in a])
+    same_sense = np.array([[is_negated(one.criterion) == is_negated(other.criterion) for other in b] for one in a])
     eligible = ((similarity >= threshold) & same_sense) | (sources >= SHARED_SOURCES)
     score = np.where(eligible, similarity + SOURCE_WEIGHT * sources, 0.0)
     rows, columns = linear_sum_assignment(score, maximize=True)

@@ -78,7 +78,7 @@ class Edit(Record):
 
     action: Literal[
         "imported", "added", "reworded", "dropped", "pinned", "unpinned", "merged", "calibrated", "scaled", "checked",
-        "sorted",
+        "sorted", "inverted", "weighted",
     ]  # fmt: skip
     by: str
     rule_id: str

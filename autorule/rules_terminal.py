@@ -27,7 +27,7 @@ def print_json(value: Any) -> None:
 
 def print_rule(rule: Rule, lineage: RuleLineage | None, n_candidates: int, texts: dict[str, str]) -> None:
     """A rule with its sources; at most `n_candidates` of them, 0 for all. `texts` are the rules of the set by id."""
-    out.print(f"[bold]{_safe(rule.rule_id)}[/]  {_safe(rule.text)}")
+    out.print(f"[bold]{_safe(rule.rule_id)}[/]  {_safe(rule.criterion)}")
     facts = [f"support {rule.support}", f"weight {rule.weight:g}"]
     facts += [f"aspect {_safe(rule.aspect)}"] if rule.aspect else []
     facts += ["pinned"] if rule.pinned else []
@@ -149,7 +149,7 @@ def _print_match(match: Match) -> None:
     if match.a is None or match.b is None:
         rule = match.a or match.b
         assert rule is not None
-        out.print(f"  {_safe(rule.rule_id)}  {_safe(rule.text)} [dim](support {rule.support})[/]")
+        out.print(f"  {_safe(rule.rule_id)}  {_safe(rule.criterion)} [dim](support {rule.support})[/]")
         return
     shared = [
         f"{share:.0%} of the {name} shared"

@@ -36,7 +36,6 @@ from autorule.verdict_tables import read_rewards
 
 if TYPE_CHECKING:
     from autorule.calibration import RuleCalibration
-    from autorule.evaluation.records import Evaluation, Interval
     from autorule.verifier_check import CheckReport
 
 out = Console(highlight=False, soft_wrap=True)
@@ -109,7 +108,7 @@ def print_extraction(folder: Path, manifest: RunManifest) -> None:
     rules.add_column("support", justify="right")
     rules.add_column("rule", overflow="fold")
     for rule in load_rule_set(folder / RULE_SET).rules:
-        rules.add_row(str(rule.support), escape(printable(rule.text)))
+        rules.add_row(str(rule.support), escape(printable(rule.criterion)))
     out.print(rules)
     _print_findings(folder, manifest)
     if funnel.held_out_pairs:
@@ -294,32 +293,3 @@ def _print_end(folder: Path, manifest: RunManifest) -> None:
     out.print(f"run folder: {escape(str(folder))}")
     if any("embedded" in identity for identity in manifest.models.values()):
         out.print(f"Note: {NOTE}.")
-
-
-def print_evaluation(found: "Evaluation") -> None:
-    """Rules from the surest to the least, and the ways to score a pair."""
-    rules = Table(title=f"Rules on {found.n_pairs} pairs of {found.n_prompts} prompts", title_justify="left")
-    for name in ("agreement", "pairs told apart", "decision", "rule"):
-        rules.add_column(name, justify="right" if name != "rule" else "left")
-    for one in sorted(found.rules, key=lambda one: -(one.agreement.low or 0.0)):
-        rules.add_row(_interval(one.agreement), str(one.n_discordant), one.decision, escape(printable(one.text)))
-    out.print(rules)
-    ways = Table(title="Which side is preferred?", title_justify="left")
-    for name in ("way", "accuracy", "over uniform", "ties", "pairs"):
-        ways.add_column(name, justify="left" if name == "way" else "right")
-    for way in found.accuracies:
-        over = "" if way.over_uniform is None else _interval(way.over_uniform, signed=True)
-        ways.add_row(way.name, _interval(way.accuracy), over, f"{way.tied or 0:.0%}", str(way.n_pairs))
-    out.print(ways)
-    for part in found.slices:
-        name = escape(printable(f"{part.column} {part.value}"))
-        out.print(f"{name}: {_interval(part.accuracy)}, {part.n_pairs} pairs")
-    if found.leaked_pairs:
-        out.print(f"[yellow]{found.leaked_pairs} pairs have prompts that the rules were mined from[/]")
-
-
-def _interval(interval: "Interval", signed: bool = False) -> str:
-    if interval.value is None:
-        return "-"
-    value = f"{interval.value:+.1%}" if signed else f"{interval.value:.1%}"
-    return value if interval.low is None else f"{value} ({interval.low:.1%} to {interval.high:.1%})"

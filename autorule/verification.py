@@ -116,6 +116,15 @@ def check_by_code(completion: Completion, rule: Rule, spec: VerificationSpec) ->
     )
 
 
+def turned(verdict: Verdict, rule: Rule) -> Verdict:
+    """The verdict on an inverted rule from that on its text; N/A and unscored stay what they are."""
+    if not rule.inverted:
+        return verdict
+    label: VerdictLabel | None = {"yes": "no", "no": "yes"}.get(verdict.verdict or "", verdict.verdict)  # type: ignore[assignment]
+    p_yes = None if verdict.p_yes is None else 1 - verdict.p_yes
+    return verdict.model_copy(update={"verdict": label, "p_yes": p_yes})
+
+
 def failed_verdict(completion_id: str, rule: Rule, failure: Failure, trimmed: bool = False) -> Verdict:
     return Verdict(completion_id=completion_id, rule_id=rule.rule_id, verdict=None, trimmed=trimmed, failure=failure)
 

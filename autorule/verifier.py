@@ -8,7 +8,7 @@ from autorule.conversation import render_conversation
 from autorule.reasoned_verification import build_joint_request, build_reasoned_request, read_joint, read_reasoned
 from autorule.records import Completion, Failure, ModelOutput, Rule, Verdict, VerdictLabel
 from autorule.rule_sets import RuleSet
-from autorule.verification import build_request, check_by_code, failed_verdict, questions_of, read_verdict
+from autorule.verification import build_request, check_by_code, failed_verdict, questions_of, read_verdict, turned
 
 
 class Verifier:
@@ -35,7 +35,9 @@ class Verifier:
         for completion_id, completion in distinct.items():
             rules = self._rules_of(completion_id)
             decided = {
-                rule.rule_id: check_by_code(completion, rule, self._spec) for rule in rules if rule.check is not None
+                rule.rule_id: turned(check_by_code(completion, rule, self._spec), rule)
+                for rule in rules
+                if rule.check is not None
             }
             if len(decided) == len(rules):
                 yield completion_id, list(decided.values())
@@ -44,7 +46,7 @@ class Verifier:
                 to_ask[completion_id] = completion
         for verdict in answers(to_ask):
             own = unfinished[verdict.completion_id]
-            own[verdict.rule_id] = verdict
+            own[verdict.rule_id] = turned(verdict, self._rule[verdict.rule_id])
             rules = self._rules_of(verdict.completion_id)
             if len(own) == len(rules):
                 del unfinished[verdict.completion_id]

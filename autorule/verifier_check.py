@@ -17,9 +17,8 @@ from autorule.rule_sets import RuleSet, VerificationSpec
 from autorule.stage_config import Config, RewardConfig, VerificationConfig, VerificationMode
 from autorule.verifier import Verifier
 from autorule.verifier_metrics import Quality, flip_rate, measure_quality
+from autorule.verifier_variants import variants
 
-PARAPHRASES = ("verification_paraphrase_1", "verification_paraphrase_2")
-REPEAT_TEMPERATURE = 0.6
 APART_AT_MOST = 200
 """Labels that are asked about one by one, to see whether the company of other rules changes a verdict."""
 LEAST_LABELS = 20
@@ -82,7 +81,8 @@ def _check_mode(labels: Sequence[Label], config: CheckConfig, verification: Veri
     backend = open_cached(config.model, config.cache)
     main = verify_labels(labels, spec, backend, name=spec.mode)
     flips = {}
-    for name, changed, one_by_one in _variants(spec):
+    alone = [("batch composition", spec, True)] if spec.mode == "direct" else []
+    for name, changed, one_by_one in [*((name, changed, False) for name, changed in variants(spec)), *alone]:
         step = -(-len(labels) // APART_AT_MOST) if one_by_one else 1
         # Alone or in company a question has the same place in the cache, which would answer what is to be measured.
         cache = config.cache.model_copy(update={"enabled": config.cache.enabled and not one_by_one})
@@ -101,21 +101,6 @@ def _check_mode(labels: Sequence[Label], config: CheckConfig, verification: Veri
         n_sent=sent,
         n_cached=main.counts.cached,
     )
-
-
-def _variants(spec: VerificationSpec) -> Iterator[tuple[str, VerificationSpec, bool]]:
-    """(what is changed, how to verify, each rule in a request of its own)."""
-    if spec.mode == "direct":
-        for name in PARAPHRASES:
-            prompt = load_prompt(name)
-            changed = spec.model_copy(update={"prompt": prompt, "prompt_sha256": prompt.sha256})
-            yield f"paraphrase {name[-1]}", changed, False
-        yield "batch composition", spec, True
-    if spec.mode == "reasoned":
-        warm = spec.sampling.model_copy(update={"temperature": REPEAT_TEMPERATURE, "seed": 1})
-        yield "repeat", spec.model_copy(update={"sampling": warm}), False
-    if "{choices}" in spec.prompt.text:  # else there is no order to change
-        yield "choice order", spec.model_copy(update={"choices": tuple(reversed(spec.choices))}), False
 
 
 def verify_labels(

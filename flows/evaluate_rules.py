@@ -3,9 +3,10 @@
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from autorule.config import EvaluateConfig
+from autorule.evaluation.config import EvaluateConfig
 from autorule.manifest import RunManifest
 from autorule.run_folder import Run
+from autorule.tasks.baselines import measure_baselines, measure_flips
 from autorule.tasks.evaluation import check_before_evaluation, evaluate_verdicts, split_held_out
 from autorule.tasks.preparation import use_rule_set
 from autorule.tasks.shards import PARALLEL_SHARDS
@@ -24,5 +25,7 @@ def evaluate_rules(config: EvaluateConfig) -> RunManifest:
         use_rule_set(run, rule_set)
         n_shards = split_held_out(run, config, rule_set)
         verify_completions(run, rule_set, config.model, config, n_shards)
+        measure_baselines(run, rule_set, config, n_shards)
+        measure_flips(run, rule_set, config, n_shards)
         evaluate_verdicts(run, rule_set, config)
     return run.manifest

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from autorule.config import EvaluateConfig
 from autorule.errors import InputError
+from autorule.evaluation.config import EvaluateConfig
 from autorule.evaluation.evaluate import evaluate
-from autorule.evaluation.pair_table import leaked_pairs, pair_rows, read_matrix, write_pair_table
+from autorule.evaluation.pair_table import leaked_pairs, pair_rows, write_pair_table
+from autorule.evaluation.reading import read_flips, read_matrix, read_position_bias
 from autorule.evaluation.records import Evaluation
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.readers import check_file
@@ -36,7 +37,7 @@ def split_held_out(run: Run, config: EvaluateConfig, rule_set: RuleSet) -> int:
     """
     usable: list[PreferencePair] = []
     rejected: list[RejectedRow] = []
-    for row in read_pairs(config.pairs, FieldMap(config.columns, config.winner_values)):
+    for row in read_pairs(config.pairs, FieldMap(config.columns, config.winner_values, slices=config.slices)):
         if isinstance(row, RejectedRow):
             rejected.append(row)
         else:
@@ -71,8 +72,16 @@ def split_held_out(run: Run, config: EvaluateConfig, rule_set: RuleSet) -> int:
 def evaluate_verdicts(run: Run, rule_set: RuleSet, config: EvaluateConfig) -> Evaluation:
     """Statistics from the verdicts in the run folder, written beside them."""
     matrix = read_matrix(run.folder, rule_set)
-    leaked = leaked_pairs(run.folder, rule_set)
-    found = evaluate(matrix, rule_set.rules, config.false_discovery_rate, config.bootstrap_rounds, config.seed, leaked)
+    found = evaluate(
+        matrix,
+        rule_set.rules,
+        rate=config.false_discovery_rate,
+        rounds=config.bootstrap_rounds,
+        seed=config.seed,
+        leaked_pairs=leaked_pairs(run.folder, rule_set),
+        flips=read_flips(run.folder),
+        position_bias=read_position_bias(run.folder),
+    )
     write_text(run.folder / EVALUATION, found.model_dump_json(indent=2) + "\n")
     run.note_file(EVALUATION, 1)
     return found

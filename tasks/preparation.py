@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from autorule.backends import open_backend
 from autorule.completions import read_completions
 from autorule.config import ExtractConfig, ModelConfig, ScoreConfig
 from autorule.errors import InputError
+from autorule.evaluation.pair_table import pair_rows, write_pair_table
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.readers import check_file
 from autorule.preferences.reading import read_pairs
@@ -14,7 +16,7 @@ from autorule.preferences.sampling import sample_pairs
 from autorule.prompting import load_prompt
 from autorule.records import Completion, Messages, PreferencePair, RejectedRow, RejectionReason, content_id
 from autorule.rule_sets import RuleSet, check_verification_prompt, dump_rule_set, load_rule_set, prompt_hash
-from autorule.run_folder import PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run, write_text
+from autorule.run_folder import HELD_OUT_PAIRS, PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run, write_text
 from autorule.similarity import check_vectoriser
 from autorule.tasks.shards import read_parts, write_parts
 from autorule.tasks.steps import step
@@ -126,8 +128,16 @@ def draw_held_out(run: Run, config: ExtractConfig, rule_set: RuleSet) -> int:
     """
     assert config.held_out is not None
     rows = _Rows(read_pairs(config.held_out, held_out_fields(config)), rule_set.mined_prompts)
-    completions = (side for pair in rows.pairs() for side in completions_of(pair))
-    n_completions, n_shards = write_parts(run, COMPLETIONS, completions, 2 * config.shard_size)
+    table: list[dict[str, Any]] = []
+
+    def sides() -> Iterator[Completion]:
+        for pair in rows.pairs():
+            table.extend(pair_rows([pair]))
+            yield from completions_of(pair)
+
+    n_completions, n_shards = write_parts(run, COMPLETIONS, sides(), 2 * config.shard_size)
+    write_pair_table(run.folder / HELD_OUT_PAIRS, table)
+    run.note_file(HELD_OUT_PAIRS, len(table))
     run.write(REJECTED_HELD_OUT, rows.rejected)
     run.count(
         held_out_rows_read=rows.n_read,

@@ -172,12 +172,15 @@ def corrects_itself() -> ScriptedBackend:
 
 
 def by_words() -> ScriptedBackend:
-    """Says yes to a rule whose last word stands in the conversation, and fails on one that holds FAIL."""
+    """Says yes to a rule whose last word stands in the conversation, and fails on one that holds FAIL. Of two responses
+    it likes pears, and rather the first."""
 
     def choose(request: ChoiceRequest, question: Question) -> float | Failure:
         shown = request.messages[-1].content
         if "FAIL" in shown:
             return Failure(stage=request.stage, kind="provider", message="told to fail", item_id=request.request_id)
+        if request.choices == ("A", "B"):
+            return 0.6 + 0.3 * ("Response A:\n```\npears" in shown) - 0.3 * ("Response B:\n```\npears" in shown)
         [rule] = re.findall(r"Mention (\w+)\.", question.text)
         return float(re.search(rf"\b{rule}\b", shown) is not None)
 

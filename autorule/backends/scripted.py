@@ -87,7 +87,8 @@ class ScriptedBackend:
             )
         result = self._choice_script(request, question)
         if isinstance(result, (int, float)):
-            return ChoiceProbabilities(probabilities={"Yes": float(result), "No": 1.0 - float(result)})
+            first, second = ("Yes", "No") if "Yes" in request.choices else request.choices[:2]
+            return ChoiceProbabilities(probabilities={first: float(result), second: 1.0 - float(result)})
         return result
 
 

@@ -1,34 +1,125 @@
-"""An evaluation applied to its rule set: what is not worth keeping goes, with the reason in the history."""
+"""An evaluation applied to its rule set: what is not worth keeping goes, the rest is weighed, the history says why."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
 
 from autorule.errors import RuleSetError
-from autorule.evaluation.records import Evaluation
+from autorule.evaluation.agreement import Agreement, measure_agreement
+from autorule.evaluation.choosing import ALL, choose_weights, dev_and_test
+from autorule.evaluation.matrix import NO, YES, PairMatrix
+from autorule.evaluation.records import Interval, WeightingResult, Weightings
+from autorule.evaluation.resampling import ROUNDS
+from autorule.evaluation.selection import Selected, select_rules
 from autorule.rule_editing import changed, without_dangling
 from autorule.rule_sets import Edit, RuleSet
+from autorule.rule_text import new_rule_id
 
 
-def selected(rule_set: RuleSet, evaluation: Evaluation, by: str) -> RuleSet:
-    """The set with the rules that the evaluation keeps, and their figures in `statistics`; pinned rules stay.
+def select(
+    rule_set: RuleSet,
+    matrix: PairMatrix,
+    method: str,
+    by: str,
+    rate: float,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+    invert: bool = False,
+) -> tuple[RuleSet, Weightings]:
+    """The rules that dev keeps, weighed by `method` (or the best on dev), and every method's figures.
 
-    Raises RuleSetError when the evaluation is of other rules, and when it keeps none.
+    `matrix` holds the verdicts on the rules of the set. Pinned rules stay, with a weight of 1 where the method gives
+    them none. `invert`: rules that reliably point the wrong way are turned around instead of dropped. Statistics in the
+    rules are those on dev. Raises RuleSetError when nothing is kept, ConfigError for an unknown method or too few
+    prompts.
     """
-    found = {one.rule_id: one for one in evaluation.rules}
-    if {rule.rule_id for rule in rule_set.rules} != set(found):
-        raise RuleSetError("the evaluation is of other rules than those of the set; evaluate this set")
-    kept, edits = [], []
-    for rule in rule_set.rules:
-        one = found[rule.rule_id]
-        if one.decision == "keep" or rule.pinned:
-            figures = {
-                "agreement": one.agreement.value,
-                "agreement_low": one.agreement.low,
-                "agreement_high": one.agreement.high,
-                "n_discordant": float(one.n_discordant),
-                "p_value": one.p_value,
-            }
-            kept.append(rule.model_copy(update={"statistics": {**rule.statistics, **figures}}))
+    edits: list[Edit] = []
+    if invert:
+        rule_set, matrix, edits = _inverted(rule_set, matrix, by, rate, seed)
+    weightings = choose_weights(matrix, rate, rounds, seed, method)
+    [chosen] = [result for result in weightings.results if result.method == weightings.chosen]
+    dev, _ = dev_and_test(matrix, seed)
+    found = measure_agreement(dev, rate)
+    decisions = select_rules(dev, rate, agreement=found)
+    kept = []
+    for i, (rule, decision) in enumerate(zip(rule_set.rules, decisions, strict=True)):
+        weight = chosen.weights.get(rule.rule_id)
+        if weight is not None or rule.pinned:
+            statistics = {**rule.statistics, **_figures(found, i)}
+            kept.append(rule.model_copy(update={"weight": weight or 1.0, "statistics": statistics}))
         else:
-            reason = f"{one.decision}: {one.reason}"
-            edits.append(Edit(action="dropped", by=by, rule_id=rule.rule_id, before=rule.text, reason=reason))
+            reason = _why(decision, chosen.method)
+            edits.append(Edit(action="dropped", by=by, rule_id=rule.rule_id, before=rule.criterion, reason=reason))
     if not kept:
-        raise RuleSetError(f"none of {len(rule_set.rules)} rules agrees with people beyond chance; nothing is written")
-    return changed(rule_set, without_dangling(kept), edits)
+        raise RuleSetError(
+            f"none of {len(rule_set.rules)} rules agrees with people beyond chance, or gets a weight by "
+            f"{chosen.method}; nothing is written: --by uniform{ALL} keeps all that do not point the wrong way"
+        )
+    edits.append(Edit(action="weighted", by=by, rule_id="*", reason=_told(weightings, chosen)))
+    return changed(rule_set, without_dangling(kept), edits), weightings
+
+
+def _inverted(
+    rule_set: RuleSet, matrix: PairMatrix, by: str, rate: float, seed: int
+) -> tuple[RuleSet, PairMatrix, list[Edit]]:
+    """Rules that dev says point the wrong way, turned around, in the set and in the matrix."""
+    dev, _ = dev_and_test(matrix, seed)
+    wrong = [i for i, one in enumerate(select_rules(dev, rate)) if one.decision == "reversed"]
+    rules, edits = list(rule_set.rules), []
+    for i in wrong:
+        after = rules[i].model_copy(update={"inverted": not rules[i].inverted, "contradicts": ()})
+        after = after.model_copy(update={"rule_id": new_rule_id(after.criterion)})
+        edit = Edit(
+            action="inverted", by=by, rule_id=after.rule_id, before=rules[i].criterion, after=after.criterion,
+            reason="people prefer what breaks it",
+        )  # fmt: skip
+        rules[i] = after
+        edits.append(edit)
+    mirrored = _mirrored(matrix, wrong, tuple(rule.rule_id for rule in rules))
+    return changed(rule_set, without_dangling(rules), []), mirrored, edits
+
+
+def _mirrored(matrix: PairMatrix, columns: Sequence[int], rule_ids: tuple[str, ...]) -> PairMatrix:
+    """The verdicts of these rules turned around."""
+    sides = {}
+    for name in ("chosen", "rejected"):
+        labels = getattr(matrix, name).copy()
+        own = labels[:, columns]
+        labels[:, columns] = np.where(own == YES, NO, np.where(own == NO, YES, own))
+        sides[name] = labels
+        p_yes = getattr(matrix, f"{name}_p")
+        if p_yes is not None:
+            p_yes = p_yes.copy()
+            p_yes[:, columns] = 1 - p_yes[:, columns]
+        sides[f"{name}_p"] = p_yes
+    return dataclasses.replace(matrix, rule_ids=rule_ids, **sides)
+
+
+def _figures(found: Agreement, i: int) -> dict[str, float | None]:
+    values = {
+        "agreement": found.agreement[i], "agreement_low": found.low[i], "agreement_high": found.high[i],
+        "n_discordant": found.n_discordant[i], "p_value": found.p_value[i],
+    }  # fmt: skip
+    return {name: float(value) if np.isfinite(value) else None for name, value in values.items()}
+
+
+def _why(decision: Selected, method: str) -> str:
+    if decision.decision == "keep" or (method.endswith(ALL) and decision.decision != "reversed"):
+        return f"{method} gives it no weight; {decision.reason}"
+    return f"{decision.decision}: {decision.reason}"
+
+
+def _told(weightings: Weightings, chosen: WeightingResult) -> str:
+    beside = "" if chosen.rule_weight is None else f"; {chosen.rule_weight:.4g} · the fraction beside the model's score"
+    return (
+        f"{chosen.method}: right on {_percent(chosen.test)} of {weightings.n_test_pairs} test pairs, where all rules "
+        f"alike are on {_percent(weightings.uniform_test)}; on {weightings.n_dev_pairs} dev pairs "
+        f"{chosen.dev_accuracy:.1%} out of fold{beside}"
+    )
+
+
+def _percent(interval: Interval) -> str:
+    if interval.value is None or interval.low is None or interval.high is None:
+        return "-"
+    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"

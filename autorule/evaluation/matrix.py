@@ -1,5 +1,6 @@
 """Verdicts on both sides of held-out pairs, as arrays: all that the statistics of rules look at."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +10,15 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 YES, NO, NOT_APPLICABLE, UNSCORED = 1, 0, 2, -1
 NA_VALUES = {"excluded": np.nan, "satisfied": 1.0, "unsatisfied": 0.0}
+BY_PAIR_AND_RULE = ("chosen", "rejected", "chosen_p", "rejected_p")
+BY_PAIR = (
+    "prompts", "chosen_length", "rejected_length", "strength", "chosen_first", "chosen_model", "rejected_model",
+    "one_call",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class PairMatrix:
     """Labels of the preferred side, n × K."""
     rejected: NDArray[np.int8]
     prompts: Ints
-    """Number of the prompt of each pair: pairs of one prompt are not independent of each other."""
+    """A number for the prompt of each pair: pairs of one prompt are not independent of each other."""
     chosen_p: Floats | None = None
     """P(yes), n × K, NaN where there is none."""
     rejected_p: Floats | None = None
@@ -31,12 +38,23 @@ class PairMatrix:
     rejected_length: Floats | None = None
     strength: Floats | None = None
     """How strongly the side was preferred, positive."""
+    chosen_first: Floats | None = None
+    """1 where the data gave the preferred side first, 0 where second, NaN where it gave no order."""
+    chosen_model: Floats | None = None
+    """Score of a reward model, NaN where it gave none."""
+    rejected_model: Floats | None = None
+    one_call: Floats | None = None
+    """Probability by which the verifier, asked once about both, prefers the preferred side: mean over both orders."""
     slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     na_policy: str = "excluded"
 
     @property
     def n_pairs(self) -> int:
         return len(self.prompts)
+
+    @property
+    def n_prompts(self) -> int:
+        return len(np.unique(self.prompts))
 
     @property
     def n_rules(self) -> int:
@@ -55,26 +73,12 @@ class PairMatrix:
         """The matrix of some pairs (a mask, or indices) and some rules (indices)."""
         rows = np.arange(self.n_pairs)[slice(None) if pairs is None else pairs]
         columns = np.arange(self.n_rules) if rules is None else np.asarray(rules, dtype=np.int64)
-
-        def both(values: Any) -> Any:
-            return None if values is None else values[np.ix_(rows, columns)]
-
-        def by_row(values: Any) -> Any:
-            return None if values is None else values[rows]
-
-        return PairMatrix(
-            rule_ids=tuple(self.rule_ids[i] for i in columns),
-            chosen=both(self.chosen),
-            rejected=both(self.rejected),
-            prompts=self.prompts[rows],
-            chosen_p=both(self.chosen_p),
-            rejected_p=both(self.rejected_p),
-            chosen_length=by_row(self.chosen_length),
-            rejected_length=by_row(self.rejected_length),
-            strength=by_row(self.strength),
-            slices={name: [values[i] for i in rows] for name, values in self.slices.items()},
-            na_policy=self.na_policy,
-        )
+        changes: dict[str, Any] = {name: getattr(self, name) for name in (*BY_PAIR_AND_RULE, *BY_PAIR)}
+        for name, values in changes.items():
+            if values is not None:
+                changes[name] = values[np.ix_(rows, columns)] if name in BY_PAIR_AND_RULE else values[rows]
+        slices = {name: [values[i] for i in rows] for name, values in self.slices.items()}
+        return dataclasses.replace(self, rule_ids=tuple(self.rule_ids[i] for i in columns), slices=slices, **changes)
 
     def _values(self, labels: NDArray[np.int8], p_yes: Floats | None, soft: bool) -> Floats:
         values = np.where((labels == YES) | (labels == NO), labels, np.nan).astype(np.float64)

@@ -48,7 +48,8 @@ class RuleStatistics(Record):
     weight: float
     """In the rule set that was evaluated."""
     tokens: int
-    """Of its question, estimated at four bytes each: what the rule adds to every conversation that is verified."""
+    """Of its text, estimated at four bytes each: with the words of the question around it, what the rule adds to every
+    conversation that is verified."""
     flips: dict[str, float | None] = {}
     """What was changed in the question -> share of verdicts that changed with it; empty where nothing was tried."""
 
@@ -96,6 +97,8 @@ class WeightingResult(Record):
     """Test accuracy minus that of all rules with equal weights, paired."""
     weights: dict[str, float]
     """Rule id -> weight, of the rules that it keeps; the mean is 1."""
+    rule_weight: float | None = None
+    """What to multiply the fraction with beside the reward model's score; of hinge only."""
 
 
 class Weightings(Record):

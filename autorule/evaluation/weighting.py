@@ -9,14 +9,11 @@ from typing import Literal
 
 import numpy as np
 
-from autorule.errors import ConfigError
 from autorule.evaluation.matrix import Floats, PairMatrix
 
-Method = Literal["uniform", "log_odds", "logistic", "logistic_nonnegative", "hinge", "whitened"]
-FOLDS = 5
-PENALTIES = (0.01, 0.1, 1.0, 10.0)
-"""Inverse strengths of the penalty (scikit-learn's C) among which cross-validation chooses."""
 SHRINKAGE = 0.1
+SAME = 1e-9
+"""Scores as near as this are equal: they differ by rounding only."""
 
 
 def uniform(matrix: PairMatrix) -> Floats:
@@ -52,18 +49,22 @@ def logistic(
     return np.asarray(model.fit(both, labels, sample_weight=np.concatenate([strength, strength])).coef_[0])
 
 
-def hinge(matrix: PairMatrix, model_differences: Floats, c: float = 1.0) -> Floats:
-    """Weights that lift preferred sides a margin of 1 above the others, on top of a reward model's score differences
-    (chosen minus rejected): min of ½|w|² + C · Σ strength · max(0, 1 − d_rm − w·d)², w ≥ 0; scipy solves it."""
-    x = np.nan_to_num(matrix.differences())
-    strength = np.ones(len(x)) if matrix.strength is None else matrix.strength
+def hinge(matrix: PairMatrix, c: float = 1.0) -> Floats:
+    """Weights that lift preferred sides a margin of 1 above the others on top of a reward model's scores.
+
+    The least ½|w|² + C · Σ strength · max(0, 1 − d_rm − w·d)² with w ≥ 0, where d_rm is the model's score of the
+    chosen side minus that of the rejected one; scipy solves it. Pairs that the model did not score are left out.
+    """
+    assert matrix.chosen_model is not None and matrix.rejected_model is not None
+    scored = ~np.isnan(matrix.chosen_model - matrix.rejected_model)
+    x = np.nan_to_num(matrix.differences())[scored]
+    ahead = (matrix.chosen_model - matrix.rejected_model)[scored]
+    strength = np.ones(len(x)) if matrix.strength is None else matrix.strength[scored]
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        short = np.maximum(0.0, 1.0 - model_differences - x @ weights) * strength
-        return (
-            0.5 * float(weights @ weights) + c * float(short @ short) / len(x),
-            weights - 2 * c * (short * strength) @ x / len(x),
-        )
+        short = np.maximum(0.0, 1.0 - ahead - x @ weights)
+        value = 0.5 * float(weights @ weights) + c * float(strength @ short**2)
+        return value, weights - 2 * c * (strength * short) @ x
 
     return _minimise(loss, matrix.n_rules)
 
@@ -80,6 +81,13 @@ def whitened(matrix: PairMatrix, shrinkage: float = SHRINKAGE) -> Floats:
     return np.asarray(vectors @ ((vectors.T @ np.ones(matrix.n_rules)) / np.sqrt(eigenvalues)))
 
 
+def on_model(matrix: PairMatrix, weights: Floats) -> tuple[Floats, Floats]:
+    """(chosen, rejected): a reward model's score plus the weighted sum of verdicts; a rule without a value on either
+    side counts for neither. NaN where the model has no score."""
+    assert matrix.chosen_model is not None and matrix.rejected_model is not None
+    return matrix.chosen_model + np.nan_to_num(matrix.differences()) @ weights, matrix.rejected_model
+
+
 def pair_scores(matrix: PairMatrix, weights: Floats, soft: bool = False) -> tuple[Floats, Floats]:
     """(chosen, rejected): the weighted mean of each side over the rules that count; NaN where none does."""
     return tuple(_means(values, weights) for values in matrix.values(soft))  # type: ignore[return-value]
@@ -88,23 +96,8 @@ def pair_scores(matrix: PairMatrix, weights: Floats, soft: bool = False) -> tupl
 def pair_accuracy(chosen: Floats, rejected: Floats) -> Floats:
     """1 where the preferred side scores higher, ½ where both score the same, 0 else; NaN where a side has no score."""
     difference = chosen - rejected
-    right = np.where(np.abs(difference) < 1e-12, 0.5, (difference > 0).astype(np.float64))
+    right = np.where(np.abs(difference) < SAME, 0.5, (difference > 0).astype(np.float64))
     return np.where(np.isnan(difference), np.nan, right)
-
-
-def cross_validate(matrix: PairMatrix, fit: Callable[[PairMatrix], Floats], seed: int = 0) -> Floats:
-    """Accuracy of each pair by weights that were fitted without any pair of its prompt. Raises ConfigError for fewer
-    prompts than folds."""
-    from sklearn.model_selection import GroupKFold
-
-    if len(np.unique(matrix.prompts)) < FOLDS:
-        raise ConfigError(f"{len(np.unique(matrix.prompts))} prompts are too few to cross-validate in {FOLDS} folds")
-    right = np.full(matrix.n_pairs, np.nan)
-    folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for train, test in folds.split(np.zeros(matrix.n_pairs), groups=matrix.prompts):
-        part = matrix.of(test)
-        right[test] = pair_accuracy(*pair_scores(part, fit(matrix.of(train))))
-    return right
 
 
 def _means(values: Floats, weights: Floats) -> Floats:

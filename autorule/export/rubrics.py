@@ -14,7 +14,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&])")
 def criteria(rule_set: RuleSet) -> str:
     """The criteria file of the `rubric` judge of verifiers v1. Raises ConfigError when every weight is 0."""
     entries = [
-        {"name": rule.rule_id, "text": rule.text, "weight": rule.weight, "choices": ["no", "yes"]}
+        {"name": rule.rule_id, "text": rule.criterion, "weight": rule.weight, "choices": ["no", "yes"]}
         for rule in rule_set.rules
     ]
     return _json({"criteria": entries})
@@ -22,14 +22,14 @@ def criteria(rule_set: RuleSet) -> str:
 
 def requirement_list(rule_set: RuleSet) -> str:
     """The list of requirements of the package `rubric`."""
-    return _json([{"weight": rule.weight, "requirement": rule.text} for rule in rule_set.rules])
+    return _json([{"weight": rule.weight, "requirement": rule.criterion} for rule in rule_set.rules])
 
 
 def healthbench_rows(prompts: Sequence[tuple[Messages, Sequence[Rule]]]) -> Iterator[str]:
     """HealthBench rows, one JSON line for each prompt with the rules that apply to it; points are the weights."""
     for prompt, rules in prompts:
         rubrics = [
-            {"criterion": rule.text, "points": rule.weight, "tags": [f"rule:{rule.rule_id}", *_aspect_tag(rule)]}
+            {"criterion": rule.criterion, "points": rule.weight, "tags": [f"rule:{rule.rule_id}", *_aspect_tag(rule)]}
             for rule in rules
         ]
         if not rubrics:
@@ -48,8 +48,9 @@ def markdown(rule_set: RuleSet) -> str:
     """A table to read. The text of a rule can't become markup, a link or HTML."""
     lines = ["# Rules", "", "| weight | support | aspect | rule |", "|---|---|---|---|"]
     lines += [
-        f"| {rule.weight:g} | {rule.support} | {escape_markdown(rule.aspect or '')} | {escape_markdown(rule.text)} |"
+        f"| {rule.weight:g} | {rule.support} | {escape_markdown(aspect)} | {escape_markdown(rule.criterion)} |"
         for rule in rule_set.rules
+        for aspect in [rule.aspect or ""]
     ]
     return "\n".join(lines) + "\n"
 

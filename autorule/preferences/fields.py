@@ -6,6 +6,7 @@ both lists, as in UltraFeedback-binarized), `prompt/response_a/response_b/winner
 """
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -37,6 +38,7 @@ COLUMNS = (
     "embedding",
     "score_chosen",
     "score_rejected",
+    "strength",
 )
 WINNER_VALUES = {
     "a": {"a", "model_a", "response_a", "a>b", "[[a]]"},
@@ -53,8 +55,8 @@ class FieldMap:
     """Reads one row as a pair, or says everything that is wrong with it.
 
     `columns` maps our column names to the file's; `winner_values` maps a, b and tie to the values of the winner
-    column. With `keep_ties` a tie is a pair too, marked as one, whose label is drawn from its id. Raises ConfigError
-    for a name that is not ours.
+    column. With `keep_ties` a tie is a pair too, marked as one, whose label is drawn from its id. `slices` are columns
+    of the file whose values go with the pair. Raises ConfigError for a name that is not ours.
     """
 
     def __init__(
@@ -62,9 +64,11 @@ class FieldMap:
         columns: dict[str, str] | None = None,
         winner_values: dict[str, str] | None = None,
         keep_ties: bool = False,
+        slices: Sequence[str] = (),
     ) -> None:
         self.columns = columns or {}
         self.keep_ties = keep_ties
+        self.slices = tuple(slices)
         self.winner_values = {value.casefold(): side for side, value in (winner_values or {}).items()}
         if unknown := sorted(set(self.columns) - set(COLUMNS)):
             raise ConfigError(f"columns: {unknown[0]!r} is no column of ours; map one of {', '.join(COLUMNS)}")
@@ -76,6 +80,9 @@ class FieldMap:
         for ours, theirs in self.columns.items():
             if theirs not in row.values:
                 raise InputError(f"{path} has no column {theirs!r} (mapped to {ours}); it has {_names(row)}")
+        for name in self.slices:
+            if name not in row.values:
+                raise InputError(f"{path} has no column {name!r} to slice by; it has {_names(row)}")
         if not (self._has(row, "chosen", "rejected") or self._has(row, "response_a", "response_b", "winner")):
             raise InputError(
                 f"{path} has neither chosen/rejected nor response_a/response_b/winner; it has {_names(row)}; "
@@ -192,6 +199,9 @@ class FieldMap:
             given_order=given_order if reasoning else None,
             tie=tie,
             embedding=self._embedding(row),
+            chosen_first=None if given_order is None else given_order == "chosen_first",
+            strength=self._strength(row),
+            slices={name: as_id(row.values.get(name)) or "" for name in self.slices},
         )
 
     def _embedding(self, row: Row) -> tuple[float, ...] | None:
@@ -213,6 +223,15 @@ class FieldMap:
         except (TypeError, ValueError):
             raise FieldError("bad_score", f"{name} is {value!r:.60}, expected a number or nothing") from None
         return None if math.isnan(score) else score
+
+    def _strength(self, row: Row) -> float | None:
+        """Without its sign, which only says which side: that is told by the label."""
+        strength = self._score(row, "strength")
+        if strength is None:
+            return None
+        if strength == 0 or math.isinf(strength):
+            raise FieldError("bad_strength", f"strength is {strength:g}, expected a number other than 0, or nothing")
+        return abs(strength)
 
     def _text(self, row: Row, name: str) -> str | None:
         value = self._get(row, name)

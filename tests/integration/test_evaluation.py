@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from autorule.evaluation.reading import read_matrix
 from autorule.evaluation.records import Evaluation
 from autorule.rule_sets import Provenance, dump_rule_set, load_rule_set, prompt_hash
 from autorule.run_folder import EVALUATION
@@ -41,14 +42,84 @@ def test_rules_are_measured_and_selected(folder):
     assert pears.basis == "effective sample size" and pears.n_effective == 30
     by_name = {way.name: way for way in read(folder).accuracies}
     assert by_name["uniform, hard"].accuracy.value == 0.5 and by_name["uniform, hard"].tied == 1.0
-    assert by_name["longer response"].accuracy.value == 0.0
-    autorule("select", "rules.json", "outputs/r", "--out", "better.json", "--by", "me", cwd=folder)
+    assert by_name["longer response"].accuracy.value == 0.0 and by_name["random"].accuracy.value == 0.5
+    assert by_name["one call about both"].accuracy.value == 1.0
+    assert read(folder).position_bias == pytest.approx(0.6)
+    assert set(pears.flips) == {"paraphrase 1", "paraphrase 2", "choice order"} and set(pears.flips.values()) == {0.0}
+    autorule("select", "rules.json", "outputs/r", "--out", "better.json", "--name", "me", cwd=folder)
     after = load_rule_set(folder / "better.json")
     assert [rule.text for rule in after.rules] == ["Mention pears."]
     assert after.rules[0].statistics["agreement"] == 1.0
-    assert sorted(edit.reason.partition(":")[0] for edit in after.history) == ["reversed", "unproven"]
+    assert [edit.action for edit in after.history] == ["dropped", "dropped", "weighted"]
+    assert sorted(edit.reason.partition(":")[0] for edit in after.history[:2]) == ["reversed", "unproven"]
+    assert after.history[2].by == "me"
+    assert after.history[2].reason.startswith("uniform: right on 100.0% (100.0% to 100.0%) of")
     other = autorule("select", "better.json", "outputs/r", "--out", "x.json", cwd=folder, code=2)
-    assert "evaluation is of other rules" in other
+    assert "are not those of this rule set; evaluate it anew" in other
+
+
+def test_a_rule_that_points_the_wrong_way_is_turned_around_when_asked(folder):
+    autorule("evaluate", "rules.json", "pairs.jsonl", *SCRIPTED, "--run-id", "r", cwd=folder)
+    autorule("select", "rules.json", "outputs/r", "--out", "better.json", "--invert", "--by", "log_odds", cwd=folder)
+    after = load_rule_set(folder / "better.json")
+    # Apples and pears say the same once apples are turned around: one of the two stays.
+    assert [edit.action for edit in after.history] == ["inverted", "dropped", "dropped", "weighted"]
+    assert after.history[0].after == "Not true of the response: Mention apples."
+    only_apples = make_rule_set("Mention apples.")
+    (folder / "apples.json").write_text(dump_rule_set(only_apples), encoding="utf-8")
+    autorule("evaluate", "apples.json", "pairs.jsonl", *SCRIPTED, "--run-id", "apples", cwd=folder)
+    autorule("select", "apples.json", "outputs/apples", "--out", "no_apples.json", "--invert", cwd=folder)
+    [rule] = load_rule_set(folder / "no_apples.json").rules
+    assert rule.inverted and rule.text == "Mention apples." and rule.rule_id != only_apples.rules[0].rule_id
+    shown = autorule("evaluate", "no_apples.json", "pairs.jsonl", *SCRIPTED, "--run-id", "again", cwd=folder)
+    [measured] = read(folder, "again").rules
+    assert measured.agreement.value == 1.0 and "Not true of the response: Mention apples." in shown
+    refused = autorule("select", "apples.json", "outputs/apples", "--out", "x.json", cwd=folder, code=2)
+    assert "nothing is written" in refused and not (folder / "x.json").exists()
+    unknown = autorule(
+        "select", "apples.json", "outputs/apples", "--out", "x.json", "--by", "magic", cwd=folder, code=2
+    )
+    assert "choose best, uniform" in unknown
+
+
+def test_slices_strengths_and_positions_come_from_columns(folder):
+    rows = [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+    for i, row in enumerate(rows):
+        a, b = (row.pop("chosen"), row.pop("rejected")) if i % 4 else (row.pop("rejected"), row.pop("chosen"))
+        row |= {
+            "response_a": a,
+            "response_b": b,
+            "winner": "a" if i % 4 else "b",
+            "kind": f"k{i % 2}",
+            "sure": i % 3 - 4,
+        }
+    rows.append({**rows[0], "sure": 0})
+    (folder / "more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = ("--slice", "kind", "--columns", "strength=sure", "--no-one-call", "--flip-sample", "0")
+    autorule("evaluate", "rules.json", "more.jsonl", *SCRIPTED, *options, "--run-id", "r", cwd=folder)
+    found = read(folder)
+    assert {(part.column, part.value, part.n_pairs) for part in found.slices} == {
+        ("kind", "k0", 30),
+        ("kind", "k1", 30),
+    }
+    by_name = {way.name: way.accuracy.value for way in found.accuracies}
+    assert by_name["response that the data gives first"] == 0.75 and "one call about both" not in by_name
+    matrix = read_matrix(folder / "outputs/r", load_rule_set(folder / "rules.json"))
+    assert matrix.strength.tolist()[:3] == [4, 3, 2]
+    [rejected] = (folder / "outputs/r/rejected_held_out_rows.jsonl").read_text().splitlines()
+    assert "strength is 0, expected a number other than 0" in rejected
+    missing = autorule("evaluate", "rules.json", "more.jsonl", *SCRIPTED, "--slice", "topic", cwd=folder, code=2)
+    assert "has no column 'topic' to slice by" in missing
+
+
+def test_verdicts_of_an_extraction_can_be_evaluated(folder):
+    extract = ("extract", "pairs.jsonl", "--held-out", "held_out.jsonl", "--backend", "scripted", "--no-prefect")
+    lines = (folder / "pairs.jsonl").read_text().splitlines()
+    held_out = "".join(line.replace("Name fruit", "Give fruit") + "\n" for line in lines)
+    (folder / "held_out.jsonl").write_text(held_out)
+    autorule(*extract, "--model", "tests.scripts:helpful", "--run-id", "e", cwd=folder)
+    autorule("evaluate", "outputs/e/03_rule_set.json", "--verdicts", "outputs/e", cwd=folder)
+    assert read(folder, "e").n_pairs == 60
 
 
 def test_verdicts_that_are_there_need_no_model(folder):

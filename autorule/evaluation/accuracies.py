@@ -1,0 +1,120 @@
+"""How often a way of scoring tells which side people preferred: the rule set, and what it must beat."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from autorule.evaluation.agreement import effective_sizes, wilson
+from autorule.evaluation.choosing import interval
+from autorule.evaluation.matrix import Floats, PairMatrix
+from autorule.evaluation.records import Accuracy, Interval, MarginBin, SliceAccuracy
+from autorule.evaluation.resampling import bootstrap_means
+from autorule.evaluation.rule_statistics import length_matched, number
+from autorule.evaluation.weighting import SAME, pair_accuracy, pair_scores
+from autorule.records import Rule
+
+LEAST_SLICE = 20
+MARGIN_BINS = 5
+Scores = tuple[Floats, Floats]
+
+
+def accuracies(matrix: PairMatrix, rules: Sequence[Rule], rounds: int, seed: int) -> list[Accuracy]:
+    """Hard and soft verdicts with equal weights and with the rules' own, and the baselines that the matrix holds."""
+    ways = {**_rule_scores(matrix, rules), **_baselines(matrix)}
+    right = {name: pair_accuracy(*scores) for name, scores in ways.items()}
+    plain = right["uniform, hard"]
+    matched = length_matched(matrix)
+    if matched is not None and matched.any():
+        for name in ("uniform, hard", "weighted, hard"):
+            if name in right:
+                right[f"{name}, lengths alike"] = np.where(matched, right[name], np.nan)
+    columns = np.column_stack([*right.values(), *(value - plain for value in right.values())])
+    estimates = [interval(found) for found in bootstrap_means(columns, matrix.prompts, seed, rounds)]
+    found = []
+    for i, (name, column) in enumerate(right.items()):
+        n = int((~np.isnan(column)).sum())
+        comparable = name != "uniform, hard" and not name.endswith("lengths alike")
+        found.append(
+            Accuracy(
+                name=name,
+                accuracy=estimates[i],
+                over_uniform=estimates[len(right) + i] if comparable else None,
+                n_pairs=n,
+                tied=int((column == 0.5).sum()) / n if n else None,
+            )
+        )
+    return found
+
+
+def slice_accuracies(matrix: PairMatrix, rules: Sequence[Rule], rounds: int, seed: int) -> list[SliceAccuracy]:
+    """Accuracy of the rule set by each value, with enough pairs, of each column."""
+    right = pair_accuracy(*pair_scores(matrix, np.array([rule.weight for rule in rules])))
+    found = []
+    for column, values in matrix.slices.items():
+        known = np.asarray(values, dtype=object)
+        for value in sorted(set(values)):
+            own = (known == value) & ~np.isnan(right)
+            if own.sum() >= LEAST_SLICE:
+                [estimate] = bootstrap_means(right[own, None], matrix.prompts[own], seed, rounds)
+                found.append(
+                    SliceAccuracy(column=column, value=value, accuracy=interval(estimate), n_pairs=int(own.sum()))
+                )
+    return found
+
+
+def margin_bins(matrix: PairMatrix, rules: Sequence[Rule]) -> list[MarginBin]:
+    """Is a greater difference between the sides a surer sign? Pairs in bins of as many each; ties are left out."""
+    chosen, rejected = pair_scores(matrix, np.array([rule.weight for rule in rules]))
+    margins = np.abs(chosen - rejected)
+    apart = ~np.isnan(margins) & (margins > SAME)
+    if not apart.any():
+        return []
+    edges = np.unique(np.quantile(margins[apart], np.linspace(0, 1, MARGIN_BINS + 1)))
+    place = np.clip(np.searchsorted(edges, margins, side="right") - 1, 0, max(0, len(edges) - 2))
+    found = []
+    for number_of_bin in range(max(1, len(edges) - 1)):
+        own = apart & (place == number_of_bin)
+        if own.any():
+            right = (chosen > rejected)[own, None]
+            share = right.mean(axis=0)
+            sizes = effective_sizes(right, np.ones_like(right), matrix.prompts[own])
+            low, high = wilson(share, sizes)
+            value = Interval(value=number(share[0]), low=number(low[0]), high=number(high[0]))
+            found.append(
+                MarginBin(
+                    low=float(margins[own].min()),
+                    high=float(margins[own].max()),
+                    accuracy=value,
+                    n_pairs=int(own.sum()),
+                )
+            )
+    return found
+
+
+def _rule_scores(matrix: PairMatrix, rules: Sequence[Rule]) -> dict[str, Scores]:
+    ones, weights = np.ones(matrix.n_rules), np.array([rule.weight for rule in rules])
+    ways = {"uniform, hard": pair_scores(matrix, ones)}
+    if matrix.chosen_p is not None:
+        ways["uniform, soft"] = pair_scores(matrix, ones, soft=True)
+    if len(set(weights)) > 1:
+        ways["weighted, hard"] = pair_scores(matrix, weights)
+        if matrix.chosen_p is not None:
+            ways["weighted, soft"] = pair_scores(matrix, weights, soft=True)
+    return ways
+
+
+def _baselines(matrix: PairMatrix) -> dict[str, Scores]:
+    """What knows nothing of rules. Choosing at random is right half of the time."""
+    ways: dict[str, Scores] = {"random": (np.zeros(matrix.n_pairs), np.zeros(matrix.n_pairs))}
+    if matrix.chosen_length is not None and matrix.rejected_length is not None:
+        ways["longer response"] = matrix.chosen_length, matrix.rejected_length
+    if matrix.chosen_first is not None and not np.isnan(matrix.chosen_first).all():
+        first = np.nanmean(matrix.chosen_first) >= 0.5
+        name = "response that the data gives first" if first else "response that the data gives second"
+        score = matrix.chosen_first if first else 1 - matrix.chosen_first
+        ways[name] = score, 1 - score
+    if matrix.chosen_model is not None and matrix.rejected_model is not None:
+        ways["reward model"] = matrix.chosen_model, matrix.rejected_model
+    if matrix.one_call is not None:
+        ways["one call about both"] = matrix.one_call, 1 - matrix.one_call
+    return ways

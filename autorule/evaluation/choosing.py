@@ -1,0 +1,191 @@
+"""Which rules to keep and how to weigh them: chosen on dev by cross-validation over whole prompts, refitted on dev,
+and reported once on test prompts that neither selection nor weights have seen.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from autorule.errors import ConfigError
+from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE
+from autorule.evaluation.matrix import Bools, Floats, PairMatrix
+from autorule.evaluation.records import Interval, WeightingResult, Weightings
+from autorule.evaluation.resampling import ROUNDS, Estimate, bootstrap_means
+from autorule.evaluation.selection import select_rules
+from autorule.evaluation.splits import on_test
+from autorule.evaluation.weighting import (
+    hinge,
+    log_odds,
+    logistic,
+    on_model,
+    pair_accuracy,
+    pair_scores,
+    uniform,
+    whitened,
+)
+
+FOLDS = 5
+LEAST_DEV_PROMPTS = 10
+LEAST_TEST_PROMPTS = 5
+PENALTIES = (0.01, 0.1, 1.0, 10.0)
+"""Inverse strengths of a penalty (scikit-learn's C) among which cross-validation chooses."""
+ALL = ":all"
+"""End of the name of a method that weighs unproven rules and duplicates too; without it, only what selection keeps."""
+HINGE = "hinge"
+Fit = Callable[[PairMatrix], Floats]
+
+
+class Method(NamedTuple):
+    name: str
+    fits: tuple[Fit, ...]
+    """The same method with several strengths of its penalty; cross-validation takes the best."""
+    all_rules: bool
+
+    def weigh(self, fit: Fit, matrix: PairMatrix, rate: float) -> Floats:
+        """A weight for each rule, none negative; 0 for what is not kept: on the pairs of `matrix` alone."""
+        kept = _kept(matrix, rate, self.all_rules)
+        weights = np.zeros(matrix.n_rules)
+        if kept:
+            weights[kept] = np.maximum(0.0, fit(matrix.of(rules=kept)))
+        return weights
+
+
+def methods(with_model: bool = False) -> list[Method]:
+    """From the simplest on; of equally good ones the first is chosen."""
+    plain: dict[str, tuple[Fit, ...]] = {
+        "uniform": (uniform,),
+        "log_odds": (log_odds,),
+        "whitened": (whitened,),
+        "logistic_l2": tuple(partial(logistic, c=c) for c in PENALTIES),
+        "logistic_l1": tuple(partial(logistic, penalty="l1", c=c) for c in PENALTIES),
+        "logistic_nonnegative": tuple(partial(logistic, nonnegative=True, c=c) for c in PENALTIES),
+    }
+    if with_model:
+        plain[HINGE] = tuple(partial(hinge, c=c) for c in PENALTIES)
+    return [
+        Method(name + (ALL if every else ""), fits, every) for name, fits in plain.items() for every in (False, True)
+    ]
+
+
+def choose_weights(
+    matrix: PairMatrix,
+    rate: float = FALSE_DISCOVERY_RATE,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+    by: str = "best",
+) -> Weightings:
+    """Every method's figure on dev and on test, and the chosen one: the best on dev, or the one named `by`.
+
+    Weights on top of a reward model (hinge) are scored together with it and chosen by name only: they know more than
+    the others. Raises ConfigError for an unknown name and for too few prompts.
+    """
+    known = methods(matrix.chosen_model is not None)
+    names = [method.name for method in known]
+    if by != "best" and by not in names:
+        hint = "; hinge needs scores of a reward model in the evaluation" if by.startswith(HINGE) else ""
+        raise ConfigError(f"no weighting {by!r}: choose best, {', '.join(names)}{hint}")
+    dev, test = dev_and_test(matrix, seed)
+    fitted = [_fit(method, dev, rate, seed) for method in known]
+    right = np.column_stack([_right(test, method, weights) for method, (_, weights) in zip(known, fitted, strict=True)])
+    plain = _told(test, np.ones(test.n_rules))
+    columns = np.column_stack([plain, right, right - plain[:, None]])
+    first, *others = [interval(found) for found in bootstrap_means(columns, test.prompts, seed, rounds)]
+    n = len(known)
+    results = [
+        WeightingResult(
+            method=method.name,
+            dev_accuracy=accuracy,
+            test=others[i],
+            over_uniform=others[n + i],
+            weights=_scaled(matrix.rule_ids, weights),
+            rule_weight=float(weights.sum()) if method.name.startswith(HINGE) else None,
+        )
+        for i, (method, (accuracy, weights)) in enumerate(zip(known, fitted, strict=True))
+    ]
+    ranked = [result for result in results if not result.method.startswith(HINGE)]
+    return Weightings(
+        n_dev_pairs=dev.n_pairs,
+        n_test_pairs=test.n_pairs,
+        n_dev_prompts=dev.n_prompts,
+        n_test_prompts=test.n_prompts,
+        kept=tuple(matrix.rule_ids[i] for i in _kept(dev, rate, all_rules=False)),
+        uniform_test=first,
+        results=tuple(results),
+        chosen=max(ranked, key=lambda result: round(result.dev_accuracy, 6)).method if by == "best" else by,
+    )
+
+
+def cross_validate(matrix: PairMatrix, fit: Fit, seed: int = 0, score: Callable[..., Floats] | None = None) -> Floats:
+    """Whether each pair is told right by weights that were fitted without any pair of its prompt: 1, ½ or 0.
+
+    Raises ConfigError for fewer prompts than folds.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    if matrix.n_prompts < FOLDS:
+        raise ConfigError(f"{matrix.n_prompts} prompts are too few to cross-validate in {FOLDS} folds")
+    right = np.full(matrix.n_pairs, np.nan)
+    folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
+    for train, held_out in folds.split(np.zeros(matrix.n_pairs), groups=matrix.prompts):
+        part = matrix.of(held_out)
+        right[held_out] = (score or _told)(part, fit(matrix.of(train)))
+    return right
+
+
+def _fit(method: Method, dev: PairMatrix, rate: float, seed: int) -> tuple[float, Floats]:
+    """(out-of-fold accuracy on dev, weights refitted on all of it) with the best strength of penalty."""
+    accuracies = []
+    for fit in method.fits:
+        right = cross_validate(
+            dev, partial(method.weigh, fit, rate=rate), seed, partial(_right_of, method.name.startswith(HINGE))
+        )
+        accuracies.append(float(np.nanmean(right)))
+    best = int(np.argmax(np.round(accuracies, 6)))
+    return accuracies[best], method.weigh(method.fits[best], dev, rate)
+
+
+def _right(matrix: PairMatrix, method: Method, weights: Floats) -> Floats:
+    return _right_of(method.name.startswith(HINGE), matrix, weights)
+
+
+def _right_of(with_model: bool, matrix: PairMatrix, weights: Floats) -> Floats:
+    return pair_accuracy(*on_model(matrix, weights)) if with_model else _told(matrix, weights)
+
+
+def _told(matrix: PairMatrix, weights: Floats) -> Floats:
+    """A pair on which no weighted rule speaks is a tie, so that methods are compared on the same pairs."""
+    return np.nan_to_num(pair_accuracy(*pair_scores(matrix, weights)), nan=0.5)
+
+
+def _kept(matrix: PairMatrix, rate: float, all_rules: bool) -> list[int]:
+    """Rules that selection keeps on these pairs; with `all_rules` all but those that point the wrong way."""
+    decisions = select_rules(matrix, rate)
+    return [
+        i for i, one in enumerate(decisions) if one.decision == "keep" or (all_rules and one.decision != "reversed")
+    ]
+
+
+def dev_and_test(matrix: PairMatrix, seed: int) -> tuple[PairMatrix, PairMatrix]:
+    """The pairs to choose by, and those to test on. Raises ConfigError when either has too few prompts."""
+    test: Bools = on_test(matrix.prompts, seed)
+    dev_part, test_part = matrix.of(~test), matrix.of(test)
+    if dev_part.n_prompts < LEAST_DEV_PROMPTS or test_part.n_prompts < LEAST_TEST_PROMPTS:
+        raise ConfigError(
+            f"{matrix.n_prompts} prompts are too few to choose weights: {dev_part.n_prompts} to choose by and "
+            f"{test_part.n_prompts} to test on, where {LEAST_DEV_PROMPTS} and {LEAST_TEST_PROMPTS} are the least"
+        )
+    return dev_part, test_part
+
+
+def _scaled(rule_ids: Sequence[str], weights: Floats) -> dict[str, float]:
+    """The weights above 0, with a mean of 1: only their ratios count in a fraction."""
+    positive = weights > 0
+    mean = float(weights[positive].mean()) if positive.any() else 1.0
+    return {rule_ids[i]: float(weights[i] / mean) for i in np.flatnonzero(positive)}
+
+
+def interval(found: Estimate) -> Interval:
+    value, low, high = (float(x) if np.isfinite(x) else None for x in found)
+    return Interval(value=value, low=low, high=high)

@@ -1,0 +1,25 @@
+"""Settings of an evaluation."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from autorule.config import RunConfig
+from autorule.rewards.settings import RewardModelConfig
+
+
+class EvaluateConfig(RunConfig):
+    """Parameters of evaluate_rules: held-out pairs and a rule set in, statistics out."""
+
+    pairs: Path
+    rules: Path = Field(description="a rule set file, 03_rule_set.json of a run")
+    winner_values: dict[str, str] = Field({}, description="a, b and tie -> the value in the winner column")
+    slices: tuple[str, ...] = Field((), description="columns of the file: accuracy is told for each of their values")
+    allow_leakage: bool = Field(False, description="count pairs whose prompts the rules were mined from, too")
+    one_call: bool = Field(True, description="ask the verifier also which response is preferred, as a baseline")
+    reward_model: RewardModelConfig | None = Field(None, description="a reward model, as a baseline")
+    flip_sample: int = Field(100, ge=0, description="completions asked about again in other words; 0 for none")
+    false_discovery_rate: float = Field(0.05, gt=0, lt=1, description="among the rules that are said to agree")
+    bootstrap_rounds: int = Field(2000, ge=100)
+    seed: int = Field(0, description="of the split into dev and test, the folds and the bootstrap")
+    shard_size: int = Field(1000, ge=1, description="pairs in one task")

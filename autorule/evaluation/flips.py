@@ -1,0 +1,40 @@
+"""How steady are the verdicts on each rule? The same completions, asked about in other words and orders."""
+
+from collections.abc import Sequence
+
+from autorule import progress
+from autorule.backends.base import Backend
+from autorule.records import Completion, Verdict
+from autorule.rule_sets import RuleSet
+from autorule.verifier import Verifier
+from autorule.verifier_metrics import flip_rate
+from autorule.verifier_variants import variants
+
+
+def flip_rates(
+    completions: Sequence[Completion], rule_set: RuleSet, backend: Backend
+) -> dict[str, dict[str, float | None]]:
+    """What was changed -> rule id -> share of verdicts that changed with it; None for rules that code decides, and
+    where no completion has a verdict in both."""
+    distinct = list({completion.completion_id: completion for completion in completions}.values())
+    changed = dict(variants(rule_set.verification))
+    progress.announce("flips", len(distinct) * (1 + len(changed)))
+    first = _verdicts(distinct, rule_set, backend)
+    found: dict[str, dict[str, float | None]] = {}
+    for name, spec in changed.items():
+        again = _verdicts(distinct, rule_set.model_copy(update={"verification": spec}), backend)
+        found[name] = {
+            rule.rule_id: None if rule.check else flip_rate(first[rule.rule_id], again[rule.rule_id])
+            for rule in rule_set.rules
+        }
+    return found
+
+
+def _verdicts(completions: Sequence[Completion], rule_set: RuleSet, backend: Backend) -> dict[str, list[Verdict]]:
+    """Rule id -> verdicts in the order of the completions."""
+    by_id = {}
+    for completion_id, verdicts in Verifier(backend, rule_set).verdicts(completions):
+        by_id[completion_id] = verdicts
+        progress.advance("flips", 1)
+    ordered = [by_id[completion.completion_id] for completion in completions]
+    return {rule.rule_id: [verdicts[i] for verdicts in ordered] for i, rule in enumerate(rule_set.rules)}

@@ -1,0 +1,68 @@
+"""What an evaluation says, as tables on a terminal."""
+
+from rich.markup import escape
+from rich.table import Table
+
+from autorule.evaluation.records import Accuracy, Evaluation, Interval, Weightings
+from autorule.terminal import out, printable
+
+
+def print_evaluation(found: Evaluation) -> None:
+    """Rules from the surest to the least, the ways to score a pair, and what selection and weights would bring."""
+    rules = Table(title=f"Rules on {found.n_pairs} pairs of {found.n_prompts} prompts", title_justify="left")
+    flips = sorted({name for one in found.rules for name in one.flips})
+    for name in ("agreement", "apart", "satisfied", *(["flips"] if flips else []), "decision", "rule"):
+        rules.add_column(name, justify="right" if name not in ("decision", "rule") else "left")
+    for one in sorted(found.rules, key=lambda one: -(one.agreement.low or 0.0)):
+        known = [share for share in one.flips.values() if share is not None]
+        flip = [f"{max(known):.0%}" if known else "-"] if flips else []
+        satisfied = "-" if one.saturation is None else f"{one.saturation:.0%}"
+        shown = escape(printable(one.text))
+        rules.add_row(_interval(one.agreement), str(one.n_discordant), satisfied, *flip, one.decision, shown)
+    out.print(rules)
+    print_accuracies(found.accuracies)
+    for part in found.slices:
+        name = escape(printable(f"{part.column} {part.value}"))
+        out.print(f"{name}: {_interval(part.accuracy)}, {part.n_pairs} pairs")
+    if found.position_bias is not None:
+        out.print(f"One call about both: {found.position_bias:.0%} of its probability is for the response shown first.")
+    if found.weightings is not None:
+        print_weightings(found.weightings)
+    elif found.no_weightings is not None:
+        out.print(f"No weights: {escape(found.no_weightings)}")
+    if found.leaked_pairs:
+        out.print(f"[yellow]{found.leaked_pairs} pairs have prompts that the rules were mined from[/]")
+
+
+def print_accuracies(ways: tuple[Accuracy, ...]) -> None:
+    table = Table(title="Which side is preferred?", title_justify="left")
+    for name in ("way", "accuracy", "over uniform", "ties", "pairs"):
+        table.add_column(name, justify="left" if name == "way" else "right")
+    for way in ways:
+        over = "" if way.over_uniform is None else _interval(way.over_uniform, signed=True)
+        table.add_row(way.name, _interval(way.accuracy), over, f"{way.tied or 0:.0%}", str(way.n_pairs))
+    out.print(table)
+
+
+def print_weightings(found: Weightings) -> None:
+    """Every method with its figure on dev, by which one is chosen, and on test."""
+    table = Table(
+        title=f"Weights chosen on {found.n_dev_pairs} pairs of {found.n_dev_prompts} prompts, tested on "
+        f"{found.n_test_pairs} of {found.n_test_prompts} others",
+        title_justify="left",
+    )
+    for name in ("method", "rules", "dev, out of fold", "test", "over all rules alike"):
+        table.add_column(name, justify="left" if name == "method" else "right")
+    for one in found.results:
+        mark = " (chosen)" if one.method == found.chosen else ""
+        figures = (f"{one.dev_accuracy:.1%}", _interval(one.test), _interval(one.over_uniform, signed=True))
+        table.add_row(f"{one.method}{mark}", str(len(one.weights)), *figures)
+    table.add_row("all rules alike", "", "", _interval(found.uniform_test), "")
+    out.print(table)
+
+
+def _interval(interval: Interval, signed: bool = False) -> str:
+    if interval.value is None:
+        return "-"
+    value = f"{interval.value:+.1%}" if signed else f"{interval.value:.1%}"
+    return value if interval.low is None else f"{value} ({interval.low:.1%} to {interval.high:.1%})"

@@ -1,0 +1,92 @@
+"""What rules must beat, and how steady their verdicts are: the calls of an evaluation beside the verdicts."""
+
+import json
+import logging
+import random
+from collections.abc import Iterator
+
+from autorule import progress
+from autorule.backends import open_cached
+from autorule.backends.cached import CachedBackend
+from autorule.budget import budget_of
+from autorule.evaluation.baseline_table import write_baselines
+from autorule.evaluation.config import EvaluateConfig
+from autorule.evaluation.flips import flip_rates
+from autorule.evaluation.one_call import OneCall, one_call
+from autorule.records import Completion
+from autorule.rewards.reward_model import RewardModel
+from autorule.rule_sets import RuleSet
+from autorule.run_folder import BASELINES, FLIPS, Run, part_path, read_records, write_text
+from autorule.tasks.preparation import COMPLETIONS
+from autorule.tasks.shards import read_parts
+from autorule.tasks.steps import step
+
+Sides = list[tuple[Completion, Completion]]
+log = logging.getLogger(__name__)
+
+
+@step("measure-baselines")
+def measure_baselines(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards: int) -> None:
+    """One call about both responses, and the scores of a reward model, pair by pair; what failed is no score."""
+    if not config.one_call and config.reward_model is None:
+        return
+    backend = _backend(run, config)
+    model = RewardModel(config.reward_model) if config.reward_model is not None else None
+    progress.announce("baselines", run.manifest.funnel.held_out_pairs)
+    records = []
+    for sides in _sides(run, n_shards):
+        asked = _ask_once(run, rule_set, backend, sides) if config.one_call else [OneCall()] * len(sides)
+        scores = _model_scores(model, sides) if model is not None else [(None, None)] * len(sides)
+        for (chosen, _), one, (best, worst) in zip(sides, asked, scores, strict=True):
+            records.append(
+                {
+                    "row": chosen.row, "one_call_first": one.first, "one_call_second": one.second,
+                    "chosen_model": best, "rejected_model": worst,
+                }
+            )  # fmt: skip
+        progress.advance("baselines", len(sides))
+    write_baselines(run.folder / BASELINES, records)
+    run.note_file(BASELINES, len(records))
+    run.add_usage("verification", backend.counts)
+    run.stop_if_over_budget()
+
+
+@step("measure-flips")
+def measure_flips(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards: int) -> None:
+    """Asks about some of the completions in other words and orders."""
+    if not config.flip_sample:
+        return
+    backend = _backend(run, config)
+    completions = list(read_parts(run, COMPLETIONS, n_shards, Completion))
+    drawn = random.Random(config.seed).sample(completions, min(config.flip_sample, len(completions)))
+    found = flip_rates(drawn, rule_set, backend)
+    write_text(run.folder / FLIPS, json.dumps(found, indent=2) + "\n")
+    run.note_file(FLIPS, len(found))
+    run.add_usage("verification", backend.counts)
+
+
+def _backend(run: Run, config: EvaluateConfig) -> CachedBackend:
+    return open_cached(config.model, config.cache, budget_of(run.folder, config.budget))
+
+
+def _sides(run: Run, n_shards: int) -> Iterator[Sides]:
+    """(chosen, rejected) of the pairs of each shard."""
+    for shard in range(n_shards):
+        completions = list(read_records(part_path(run.folder, COMPLETIONS, shard), Completion))
+        yield list(zip(completions[::2], completions[1::2], strict=True))
+
+
+def _ask_once(run: Run, rule_set: RuleSet, backend: CachedBackend, sides: Sides) -> list[OneCall]:
+    found, failures = one_call(sides, backend, rule_set.verification.max_conversation_chars)
+    run.add_failures(failures)
+    return found
+
+
+def _model_scores(model: RewardModel, sides: Sides) -> list[tuple[float | None, float | None]]:
+    conversations = [side.prompt + side.completion for pair in sides for side in pair]
+    scores = model.scores(conversations)
+    failed = [score for score in scores if isinstance(score, str)]
+    if failed:
+        log.warning("the reward model gave no score to %d of %d responses: %s", len(failed), len(scores), failed[0])
+    known = [score if isinstance(score, float) else None for score in scores]
+    return list(zip(known[::2], known[1::2], strict=True))
