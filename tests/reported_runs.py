@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 
-from autorule.config import EvaluateConfig, ExtractConfig
+from autorule.config import ExtractConfig
+from autorule.evaluation.config import EvaluateConfig
 from autorule.evaluation.evaluate import evaluate
 from autorule.evaluation.matrix import UNSCORED
 from autorule.records import CallCounts, Completion, Rule, Verdict

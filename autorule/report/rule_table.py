@@ -64,7 +64,7 @@ def rule_table(contents: Contents) -> RuleTable | None:
     if contents.rule_set is not None:
         return _table(
             [
-                Draft(index, rule.rule_id, rule.text, "", "", _extracted(rule))
+                Draft(index, rule.rule_id, rule.criterion, "", "", _extracted(rule))
                 for index, rule in enumerate(contents.rule_set.rules, start=1)
             ]
         )
