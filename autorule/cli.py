@@ -17,6 +17,7 @@ from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
 from autorule.evaluation_cli import register as register_evaluation
 from autorule.export_cli import register as register_exports
+from autorule.report_cli import register as register_report
 from autorule.reward_cli import reward_app, serve_
 from autorule.rules_cli import rules_app
 from autorule.stage_config import Config
@@ -37,6 +38,7 @@ register_exports(app)
 register_evaluation(app, lambda *arguments: _run(*arguments))
 register_audits(app)
 register_comparison(app)
+register_report(app)
 app.command("serve")(serve_)
 
 _debug = False

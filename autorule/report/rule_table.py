@@ -1,0 +1,195 @@
+"""The table of rules: one row for each, one column for each figure that the run has."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from autorule.evaluation.records import Interval, RuleStatistics, Weightings
+from autorule.records import Rule
+from autorule.report.contents import Contents
+from autorule.report.plots import DECISIONS, surest_first
+from autorule.report.text import MISSING, ends_text, number, percent, visible
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    sort: float | str | None = None
+    """What the column sorts by; None goes last."""
+    interval: Interval | None = None
+    note: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    label: str
+    help: str
+    kind: Literal["text", "number"] = "number"
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    number: int
+    rule_id: str
+    text: str
+    decision: str
+    reason: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class RuleTable:
+    columns: tuple[Column, ...]
+    rows: tuple[RuleRow, ...]
+    decisions: tuple[tuple[str, int], ...]
+    """Each decision and how many rules have it; empty where rules were not evaluated."""
+    without: tuple[str, ...]
+    """Columns that are left out because the run has no such figures."""
+
+
+def rule_table(contents: Contents) -> RuleTable | None:
+    """The rules from the surest to the least, or in the order of the rule set where they were not evaluated."""
+    if contents.evaluation is not None:
+        found, rules = contents.evaluation.rules, contents.rules
+        numbers = {rule.rule_id: index for index, rule in enumerate(found, start=1)}
+        return _table(
+            [
+                Draft(numbers[s.rule_id], s.rule_id, s.text, s.decision, s.reason,
+                      _evaluated(s, rules, numbers, contents.evaluation.weightings))
+                for s in surest_first(found)
+            ]
+        )  # fmt: skip
+    if contents.rule_set is not None:
+        return _table(
+            [
+                Draft(index, rule.rule_id, rule.criterion, "", "", _extracted(rule))
+                for index, rule in enumerate(contents.rule_set.rules, start=1)
+            ]
+        )
+    return None
+
+
+Values = dict[Column, Cell]
+
+
+class Draft(NamedTuple):
+    """A row before it is known which columns there are."""
+
+    number: int
+    rule_id: str
+    text: str
+    decision: str
+    reason: str
+    values: Values
+
+
+def _table(drafts: Sequence[Draft]) -> RuleTable:
+    columns = list(dict.fromkeys(column for draft in drafts for column in draft.values))
+    empty = [column for column in columns if all(draft.values.get(column, ABSENT).sort is None for draft in drafts)]
+    shown = [column for column in columns if column not in empty]
+    counts = Counter(draft.decision for draft in drafts)
+    return RuleTable(
+        columns=tuple(shown),
+        rows=tuple(
+            RuleRow(
+                draft.number, visible(draft.rule_id), visible(draft.text), draft.decision, visible(draft.reason),
+                tuple(draft.values.get(column, ABSENT) for column in shown),
+            )
+            for draft in drafts
+        ),
+        decisions=tuple((name, counts[name]) for name in DECISIONS if counts[name]),
+        without=tuple(column.label for column in empty),
+    )  # fmt: skip
+
+
+ABSENT = Cell(MISSING)
+SUPPORT = Column("Support", "Distinct pairs that the rule was mined from.")
+WEIGHT = Column("Weight", "In the rule set.")
+
+
+def _extracted(rule: Rule) -> Values:
+    values = {SUPPORT: _count(rule.support), WEIGHT: _plain(rule.weight)}
+    values[Column("Aspect", "What the rule is about.", "text")] = _text(rule.aspect)
+    values[Column("Decided by", "A verifier model, or code.", "text")] = _text("code" if rule.check else "verifier")
+    values[Column("Pinned", "A person wants it kept.", "text")] = _text("pinned" if rule.pinned else None)
+    for name, value in sorted(rule.statistics.items()):
+        values[Column(visible(name.replace("_", " ")), "From the rule set file.")] = _plain(value, 3)
+    return values
+
+
+def _evaluated(
+    statistics: RuleStatistics, rules: dict[str, Rule], numbers: dict[str, int], weightings: Weightings | None
+) -> Values:
+    s = statistics
+    values: Values = {}
+
+    def add(label: str, help: str, cell: Cell) -> None:
+        values[Column(label, help)] = cell
+
+    add("Agreement", "Share of the pairs that the rule tells apart whose preferred side satisfies it, with its 95% "
+        "interval; the line marks 50%.", _interval(s.agreement))  # fmt: skip
+    add("Told apart", "Pairs of which one side satisfies the rule and the other does not.", _count(s.n_discordant))
+    add("p", "That the rule agrees as a coin would; exact binomial test.", _p_value(s.p_value))
+    add("Gain", "Pair accuracy of the set with the rule minus without it.", _share(s.gain, signed=True, digits=2))
+    add("Weight", "In the rule set that was evaluated.", _plain(s.weight))
+    if weightings is not None:
+        weights = next((result.weights for result in weightings.results if result.method == weightings.chosen), {})
+        add("Chosen weight", "Under the weighting chosen on dev; 0: the rule is left out.",
+            _plain(weights.get(s.rule_id, 0.0)))  # fmt: skip
+    add("Coverage", "Share of pairs with a verdict that counts on both sides.", _share(s.coverage))
+    add("Saturation", "Share of yes among yes and no; a rule that nearly all satisfy teaches little.",
+        _share(s.saturation))  # fmt: skip
+    add("N/A", "Share of verdicts that say that the rule does not apply.", _share(s.na_rate))
+    add("Unscored", "Share of verdicts that could not be had.", _share(s.unscored_rate))
+    for name in sorted(s.flips):
+        add(f"Flips: {visible(name)}", "Share of verdicts that changed with this change of the question.",
+            _share(s.flips[name]))  # fmt: skip
+    if not s.flips:
+        add("Flips", "Share of verdicts that changed with the question.", ABSENT)
+    add("Length r", "Correlation of the verdict with the length of the response.", _plain(s.length_correlation))
+    add("Lengths alike", "Agreement on pairs whose lengths differ by less than a fifth.",
+        _interval(s.length_matched_agreement))  # fmt: skip
+    add("Nearest rule", "The rule whose verdicts correlate most with it, and how much (φ).", _nearest(s, numbers))
+    add("Tokens", "Of its question, estimated: what it adds to every conversation.", _count(s.tokens))
+    rule = rules.get(s.rule_id)
+    values[SUPPORT] = ABSENT if rule is None else _count(rule.support)
+    return values
+
+
+def _nearest(s: RuleStatistics, numbers: dict[str, int]) -> Cell:
+    other = numbers.get(s.nearest_rule or "")
+    if other is None or s.nearest_phi is None:
+        return ABSENT
+    return Cell(f"{other}", s.nearest_phi, note=f"φ {number(s.nearest_phi)}", link=f"rule-{other}")
+
+
+def _format(value: float | None, write: Callable[[float], str]) -> Cell:
+    return ABSENT if value is None else Cell(write(value), float(value))
+
+
+def _share(value: float | None, signed: bool = False, digits: int = 1) -> Cell:
+    return _format(value, lambda known: percent(known, signed, digits))
+
+
+def _plain(value: float | None, digits: int = 2) -> Cell:
+    return _format(value, lambda known: number(known, digits))
+
+
+def _p_value(value: float) -> Cell:
+    return Cell("<0.0001" if value < 1e-4 else number(value, 4), value)
+
+
+def _count(value: int) -> Cell:
+    return Cell(f"{value:,}", float(value))
+
+
+def _interval(interval: Interval) -> Cell:
+    if interval.value is None:
+        return ABSENT
+    return Cell(percent(interval.value), interval.value, interval, ends_text(interval))
+
+
+def _text(value: str | None) -> Cell:
+    return ABSENT if not value else Cell(visible(value), visible(value))

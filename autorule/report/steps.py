@@ -1,0 +1,99 @@
+"""What became of everything that went into a run, and what it cost."""
+
+from dataclasses import dataclass
+
+from autorule.budget import cost_of
+from autorule.config import ModelConfig
+from autorule.manifest import Funnel, RunManifest
+from autorule.records import CallCounts
+
+
+@dataclass(frozen=True)
+class FunnelStep:
+    name: str
+    n_in: int
+    n_out: int
+    rest: str
+    """In words, what became of those that are not among the results."""
+
+
+def funnel_steps(funnel: Funnel) -> list[FunnelStep]:
+    """The steps that the run took, in their order."""
+    f = funnel
+    steps = [
+        FunnelStep(
+            "rows → pairs", f.rows_read, f.pairs_drawn,
+            _rest(f, "rows_rejected rejected", "pairs_repeated repeated", "pairs_not_drawn not drawn",
+                  "ties_drawn ties among the drawn"),
+        ),
+        FunnelStep(
+            "pairs → chains", f.chains_expected, f.chains,
+            _rest(f, "chains_failed failed", "chains_given came with the pairs"),
+        ),
+        FunnelStep(
+            "chains → mined chains", f.chains, f.chains_mined,
+            _rest(f, "mining_failed failed", "chains_left_out left out by the blind check"),
+        ),
+        FunnelStep("mined chains → candidates", f.chains_mined, f.candidates, ""),
+        FunnelStep(
+            "candidates → rules", f.candidates, f.rules,
+            _rest(f, "candidates_in_rules stand behind rules", "candidates_set_aside set aside by lint",
+                  "candidates_of_ties of ties", "candidates_dropped dropped", "merges_failed merges failed"),
+        ),
+        FunnelStep(
+            "held-out rows → pairs", f.held_out_rows_read, f.held_out_pairs,
+            _rest(f, "held_out_rows_rejected rejected"),
+        ),
+        FunnelStep(
+            "rows → completions", f.completion_rows_read, f.completions - 2 * f.held_out_pairs,
+            _rest(f, "completion_rows_rejected rejected"),
+        ),
+        FunnelStep(
+            "completions → rewards", f.completions, f.rewards - f.rewards_unscored,
+            _rest(f, "completions_failed failed", "rewards_unscored unscored"),
+        ),
+        FunnelStep(
+            "verdicts asked → given", f.verdicts, f.verdicts - f.verdicts_unscored,
+            _rest(f, "verdicts_unscored unscored"),
+        ),
+    ]  # fmt: skip
+    return [step for step in steps if step.n_in]
+
+
+def _rest(funnel: Funnel, *parts: str) -> str:
+    """Each part is a count of the funnel and its words; counts of nothing are left out."""
+    named = [part.split(" ", 1) for part in parts]
+    return ", ".join(f"{getattr(funnel, name):,} {words}" for name, words in named if getattr(funnel, name))
+
+
+@dataclass(frozen=True)
+class StageCost:
+    stage: str
+    model: str
+    counts: CallCounts
+    cost: float | None
+    """None where the settings name no prices."""
+
+
+SETTINGS = {"mining": "extractor", "synthesis": "merger", "verification": "verifier"}
+"""Stage -> the setting that may name a model of its own."""
+
+
+def stage_costs(manifest: RunManifest) -> list[StageCost]:
+    return [
+        StageCost(stage, manifest.models.get(stage, ""), counts, _cost(manifest, stage, counts))
+        for stage, counts in manifest.usage.items()
+    ]
+
+
+def _cost(manifest: RunManifest, stage: str, counts: CallCounts) -> float | None:
+    settings = manifest.config.get(SETTINGS.get(stage, "model")) or manifest.config.get("model") or {}
+    prices = ModelConfig(price_in=settings.get("price_in"), price_out=settings.get("price_out"))
+    return cost_of(counts, prices)
+
+
+def total_cost(costs: list[StageCost]) -> tuple[CallCounts, float | None]:
+    """All calls; what they cost, None where a stage that sent some has no price."""
+    counts = sum((cost.counts for cost in costs), CallCounts())
+    known = [cost.cost for cost in costs if cost.counts.sent]
+    return counts, None if None in known or not known else sum(cost or 0.0 for cost in known)
