@@ -64,10 +64,10 @@ def print_weightings(found: Weightings) -> None:
 
 
 def shown_interval(interval: Interval, signed: bool = False) -> str:
-    """A share or, `signed`, a difference of shares, in percent; its interval in brackets."""
+    """A share in percent or, `signed`, a difference of shares in percentage points; its interval in brackets."""
     if interval.value is None:
         return "-"
-    value = f"{interval.value:+.1%}" if signed else f"{interval.value:.1%}"
+    value = f"{100 * interval.value:+.1f} pp" if signed else f"{interval.value:.1%}"
     if interval.low is None or interval.high is None:
         return value
     low, high = f"{100 * interval.low:.1f}", f"{100 * interval.high:.1f}"

@@ -65,7 +65,7 @@ def slice_accuracies(matrix: PairMatrix, rules: Sequence[Rule], rounds: int, see
 def margin_bins(matrix: PairMatrix, rules: Sequence[Rule]) -> list[MarginBin]:
     """Is a greater difference between the sides a surer sign? Pairs in bins of as many each; ties are left out."""
     chosen, rejected = pair_scores(matrix, np.array([rule.weight for rule in rules]))
-    margins = np.abs(chosen - rejected)
+    margins = np.round(np.abs(chosen - rejected), 9)  # margins that differ by rounding only belong together
     apart = ~np.isnan(margins) & (margins > SAME)
     if not apart.any():
         return []

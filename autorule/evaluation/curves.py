@@ -45,8 +45,10 @@ def _by_pairs(dev: PairMatrix, test: PairMatrix, seed: int) -> tuple[CurvePoint,
             accuracies[draw, column] = _told(test, weights).mean()
     low, high = np.quantile(accuracies, [0.025, 0.975], axis=0)
     means = accuracies.mean(axis=0)
+    # The last is all of dev, the same in every draw: there is no spread to tell.
+    ends = [*((float(a), float(b)) for a, b in zip(low[:-1], high[:-1], strict=True)), (None, None)]
     return tuple(
-        CurvePoint(n=n, accuracy=Interval(value=float(means[i]), low=float(low[i]), high=float(high[i])))
+        CurvePoint(n=n, accuracy=Interval(value=float(means[i]), low=ends[i][0], high=ends[i][1]))
         for i, n in enumerate(sizes)
     )
 

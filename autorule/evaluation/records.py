@@ -130,7 +130,8 @@ class Curves(Record):
     by_rules: tuple[CurvePoint, ...]
     """The n rules that agree most surely on dev, with equal weights."""
     by_pairs: tuple[CurvePoint, ...]
-    """Log-odds weights of all rules from n pairs of dev; mean and the middle 95 % of several draws."""
+    """Log-odds weights of all rules from n pairs of dev; mean and the middle 95 % of several draws, which are all the
+    same for the last one."""
 
 
 class Evaluation(Record):

@@ -142,9 +142,12 @@ def curve_plot(name: str, what: str, points: tuple[CurvePoint, ...]) -> Plot:
         axes = figure.subplots()
         n = [point.n for point in known]
         values, errors = _errors([point.accuracy for point in known])
-        axes.fill_between(n, values - errors[0], values + errors[1], color=BLUE, alpha=0.18, lw=0)
+        band = [i for i, point in enumerate(known) if point.accuracy.low is not None]
+        ends = (values - errors[0])[band], (values + errors[1])[band]
+        axes.fill_between([n[i] for i in band], *ends, color=BLUE, alpha=0.18, lw=0)
         axes.plot(n, values, "o-", color=BLUE, ms=4)
         axes.set_xlabel(what)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_ylabel("accuracy on test prompts")
         axes.grid(axis="y")
         percent_axis(axes.yaxis)
@@ -177,6 +180,8 @@ def redundancy_plot(name: str, of: str, matrix: Matrix) -> Plot:
         axes.spines[:].set_visible(True)
         axes.set_xlabel("rule")
         axes.set_ylabel("rule")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_locator().set_params(integer=True)
         bar = figure.colorbar(image, ax=axes, shrink=0.7, label=f"correlation (φ) of {of.partition(' (')[0]}")
         bar.outline.set_edgecolor(INK)
         bar.outline.set_linewidth(0.5)

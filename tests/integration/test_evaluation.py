@@ -153,7 +153,7 @@ def test_rule_sets_are_compared_on_the_same_pairs(folder):
     for name, run_id in (("rules.json", "all"), ("pears.json", "pears")):
         autorule("evaluate", name, "pairs.jsonl", *SCRIPTED, "--run-id", run_id, cwd=folder)
     shown = autorule("compare", "outputs/all", "outputs/pears", "--out", "found.json", cwd=folder)
-    assert "On the same pairs" in shown and "+50.0% (50.0 to 50.0)" in shown
+    assert "On the same pairs" in shown and "+50.0 pp (50.0 to 50.0)" in shown
     [difference] = json.loads((folder / "found.json").read_text())["differences"]
     assert difference["n_pairs"] == 60 and difference["accuracy"]["value"] == 0.5
     assert "two evaluations or more" in autorule("compare", "outputs/all", cwd=folder, code=2)

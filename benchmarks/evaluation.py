@@ -1,0 +1,54 @@
+"""A whole evaluation of verdicts that are there: `python benchmarks/evaluation.py`, or with PAIRS RULES.
+
+`autorule evaluate RULES --verdicts FOLDER` as a process of its own on simulated verdicts: reading, statistics of every
+rule, 2,000 bootstrap rounds, weights by twelve methods, learning curves, tables and JSON. Wall time and peak memory.
+The targets, at 5,000 pairs and 50 rules: under 60 s and under 1 GiB.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results" / "evaluation.json"
+
+
+def main() -> None:
+    sys.path.insert(0, str(ROOT))
+    from tests.conftest import make_rule_set
+    from tests.evaluation_runs import write_evaluation
+    from tests.simulated_verdicts import simulate
+
+    n_pairs, n_rules = (int(argument) for argument in sys.argv[1:3]) if len(sys.argv) > 2 else (5000, 50)
+    rng = np.random.default_rng(0)
+    rule_set = make_rule_set(*(f"Rule number {i}." for i in range(n_rules)))
+    with tempfile.TemporaryDirectory() as name:
+        matrix = simulate(rng, rng.uniform(0.4, 0.7, n_rules), n_prompts=n_pairs // 2, per_prompt=2)
+        folder = write_evaluation(Path(name) / "run", rule_set, matrix)
+        (folder / "06_evaluation.json").unlink()
+        rules = str(folder.parent / "rules.json")
+        command = [sys.executable, "-m", "autorule", "evaluate", rules, "--verdicts", str(folder)]
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        seconds = time.perf_counter() - begun
+        found = json.loads((folder / "06_evaluation.json").read_text(encoding="utf-8"))
+    report = {
+        "pairs": found["n_pairs"],
+        "rules": len(found["rules"]),
+        "bootstrap_rounds": found["bootstrap_rounds"],
+        "methods": len(found["weightings"]["results"]),
+        "seconds": seconds,
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+    }
+    print(json.dumps(report, indent=2))
+    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
