@@ -48,18 +48,21 @@ def print_accuracies(ways: tuple[Accuracy, ...]) -> None:
 def print_weightings(found: Weightings) -> None:
     """Every method with its figure on dev, by which one is chosen, and on test."""
     table = Table(
-        title=f"Weights chosen on {found.n_dev_pairs} pairs of {found.n_dev_prompts} prompts, tested on "
+        title=f"Weights chosen out of fold on {found.n_dev_pairs} pairs of {found.n_dev_prompts} prompts, tested on "
         f"{found.n_test_pairs} of {found.n_test_prompts} others",
         title_justify="left",
     )
-    for name in ("method", "rules", "dev, out of fold", "test", "over all rules alike"):
-        is_figure = name in ("test", "over all rules alike")
+    for name in ("method", "rules", "dev", "test", "over all alike"):
+        is_figure = name != "method"
         table.add_column(name, justify="left" if name == "method" else "right", no_wrap=is_figure)
     for one in found.results:
         mark = " (chosen)" if one.method == found.chosen else ""
         figures = (f"{one.dev_accuracy:.1%}", shown_interval(one.test), shown_interval(one.over_uniform, signed=True))
         table.add_row(f"{one.method}{mark}", str(len(one.weights)), *figures)
+    table.add_section()
     table.add_row("all rules alike", "", "", shown_interval(found.uniform_test), "")
+    for name, accuracy in found.baselines_test.items():
+        table.add_row(name, "", "", shown_interval(accuracy), "")
     out.print(table)
 
 

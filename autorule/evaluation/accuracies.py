@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from autorule.evaluation.agreement import effective_sizes, wilson
-from autorule.evaluation.choosing import interval
-from autorule.evaluation.matrix import Floats, PairMatrix
+from autorule.evaluation.baselines import Scores, baseline_scores
+from autorule.evaluation.matrix import PairMatrix
 from autorule.evaluation.records import Accuracy, Interval, MarginBin, SliceAccuracy
 from autorule.evaluation.resampling import bootstrap_means
 from autorule.evaluation.rule_statistics import length_matched, number
@@ -15,12 +15,11 @@ from autorule.records import Rule
 
 LEAST_SLICE = 20
 MARGIN_BINS = 5
-Scores = tuple[Floats, Floats]
 
 
 def accuracies(matrix: PairMatrix, rules: Sequence[Rule], rounds: int, seed: int) -> list[Accuracy]:
     """Hard and soft verdicts with equal weights and with the rules' own, and the baselines that the matrix holds."""
-    ways = {**_rule_scores(matrix, rules), **_baselines(matrix)}
+    ways = {**_rule_scores(matrix, rules), **baseline_scores(matrix)}
     right = {name: pair_accuracy(*scores) for name, scores in ways.items()}
     plain = right["uniform, hard"]
     matched = length_matched(matrix)
@@ -29,7 +28,7 @@ def accuracies(matrix: PairMatrix, rules: Sequence[Rule], rounds: int, seed: int
             if name in right:
                 right[f"{name}, lengths alike"] = np.where(matched, right[name], np.nan)
     columns = np.column_stack([*right.values(), *(value - plain for value in right.values())])
-    estimates = [interval(found) for found in bootstrap_means(columns, matrix.prompts, seed, rounds)]
+    estimates = bootstrap_means(columns, matrix.prompts, seed, rounds)
     found = []
     for i, (name, column) in enumerate(right.items()):
         n = int((~np.isnan(column)).sum())
@@ -56,9 +55,7 @@ def slice_accuracies(matrix: PairMatrix, rules: Sequence[Rule], rounds: int, see
             own = (known == value) & ~np.isnan(right)
             if own.sum() >= LEAST_SLICE:
                 [estimate] = bootstrap_means(right[own, None], matrix.prompts[own], seed, rounds)
-                found.append(
-                    SliceAccuracy(column=column, value=value, accuracy=interval(estimate), n_pairs=int(own.sum()))
-                )
+                found.append(SliceAccuracy(column=column, value=value, accuracy=estimate, n_pairs=int(own.sum())))
     return found
 
 
@@ -100,21 +97,4 @@ def _rule_scores(matrix: PairMatrix, rules: Sequence[Rule]) -> dict[str, Scores]
         ways["weighted, hard"] = pair_scores(matrix, weights)
         if matrix.chosen_p is not None:
             ways["weighted, soft"] = pair_scores(matrix, weights, soft=True)
-    return ways
-
-
-def _baselines(matrix: PairMatrix) -> dict[str, Scores]:
-    """What knows nothing of rules. Choosing at random is right half of the time."""
-    ways: dict[str, Scores] = {"random": (np.zeros(matrix.n_pairs), np.zeros(matrix.n_pairs))}
-    if matrix.chosen_length is not None and matrix.rejected_length is not None:
-        ways["longer response"] = matrix.chosen_length, matrix.rejected_length
-    if matrix.chosen_first is not None and not np.isnan(matrix.chosen_first).all():
-        first = np.nanmean(matrix.chosen_first) >= 0.5
-        name = "response that the data gives first" if first else "response that the data gives second"
-        score = matrix.chosen_first if first else 1 - matrix.chosen_first
-        ways[name] = score, 1 - score
-    if matrix.chosen_model is not None and matrix.rejected_model is not None:
-        ways["reward model"] = matrix.chosen_model, matrix.rejected_model
-    if matrix.one_call is not None:
-        ways["one call about both"] = matrix.one_call, 1 - matrix.one_call
     return ways

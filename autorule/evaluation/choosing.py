@@ -10,9 +10,10 @@ import numpy as np
 
 from autorule.errors import ConfigError
 from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE
+from autorule.evaluation.baselines import baseline_scores
 from autorule.evaluation.matrix import Bools, Floats, Ints, PairMatrix
-from autorule.evaluation.records import Interval, WeightingResult, Weightings
-from autorule.evaluation.resampling import ROUNDS, Estimate, bootstrap_means
+from autorule.evaluation.records import WeightingResult, Weightings
+from autorule.evaluation.resampling import ROUNDS, bootstrap_means
 from autorule.evaluation.selection import Selected, select_rules
 from autorule.evaluation.splits import on_test
 from autorule.evaluation.threads import one_thread
@@ -108,8 +109,9 @@ def choose_weights(
         fitted = [_fit(method, folds, dev, decisions) for method in known]
     right = [method.right(test, weights) for method, (_, weights) in zip(known, fitted, strict=True)]
     plain = known[0].right(test, np.ones(test.n_rules))
-    columns = np.column_stack([plain, *right, *(one - plain for one in right)])
-    first, *others = [interval(found) for found in bootstrap_means(columns, test.prompts, seed, rounds)]
+    baselines = {name: pair_accuracy(*scores) for name, scores in baseline_scores(test).items()}
+    columns = np.column_stack([plain, *right, *(one - plain for one in right), *baselines.values()])
+    first, *others = bootstrap_means(columns, test.prompts, seed, rounds)
     n = len(known)
     results = [
         WeightingResult(
@@ -130,6 +132,7 @@ def choose_weights(
         n_test_prompts=test.n_prompts,
         kept=tuple(matrix.rule_ids[i] for i in _kept(decisions, all_rules=False)),
         uniform_test=first,
+        baselines_test=dict(zip(baselines, others[2 * n :], strict=True)),
         results=tuple(results),
         chosen=max(ranked, key=lambda result: round(result.dev_accuracy, 6)).method if by == "best" else by,
     )
@@ -188,8 +191,3 @@ def _scaled(rule_ids: Sequence[str], weights: Floats) -> dict[str, float]:
     positive = weights > 0
     mean = float(weights[positive].mean()) if positive.any() else 1.0
     return {rule_ids[i]: float(weights[i] / mean) for i in np.flatnonzero(positive)}
-
-
-def interval(found: Estimate) -> Interval:
-    value, low, high = (float(x) if np.isfinite(x) else None for x in found)
-    return Interval(value=value, low=low, high=high)

@@ -8,7 +8,6 @@ import numpy as np
 
 from autorule.errors import InputError
 from autorule.evaluation.agreement import measure_agreement
-from autorule.evaluation.choosing import interval
 from autorule.evaluation.matrix import Floats, PairMatrix
 from autorule.evaluation.reading import pair_keys, read_matrix
 from autorule.evaluation.records import Interval
@@ -112,7 +111,7 @@ def _read(folder: Path, rounds: int, seed: int) -> _Run:
         n_asked=sum(rule.check is None for rule in rule_set.rules),
         n_significant=int((found.significant & (found.agreement > 0.5)).sum()),
         n_pairs=matrix.n_pairs,
-        accuracy=interval(estimate),
+        accuracy=estimate,
         question_tokens=sum(estimate_tokens(rule.text) for rule in rule_set.rules if rule.check is None),
         tokens_per_completion=_tokens_per_completion(manifest, rule_set),
     )
@@ -132,7 +131,7 @@ def _difference(one: _Run, other: _Run, rounds: int, seed: int) -> Difference:
         rule_set=one.about.rule_set,
         minus=other.about.rule_set,
         n_pairs=len(shared),
-        accuracy=interval(estimate),
+        accuracy=estimate,
     )
 
 

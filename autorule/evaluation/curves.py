@@ -26,10 +26,7 @@ def _by_rules(dev: PairMatrix, test: PairMatrix, rounds: int, seed: int) -> tupl
     sizes = [n for n in STEPS if n < dev.n_rules] + [dev.n_rules]
     columns = np.column_stack([_told(test, np.isin(np.arange(dev.n_rules), order[:n]).astype(float)) for n in sizes])
     found = bootstrap_means(columns, test.prompts, seed, rounds)
-    return tuple(
-        CurvePoint(n=n, accuracy=Interval(value=one.value, low=one.low, high=one.high))
-        for n, one in zip(sizes, found, strict=True)
-    )
+    return tuple(CurvePoint(n=n, accuracy=one) for n, one in zip(sizes, found, strict=True))
 
 
 def _by_pairs(dev: PairMatrix, test: PairMatrix, seed: int) -> tuple[CurvePoint, ...]:

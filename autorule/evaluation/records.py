@@ -112,6 +112,8 @@ class Weightings(Record):
     """Rules that dev keeps."""
     uniform_test: Interval
     """Accuracy of all rules with equal weights on the test prompts."""
+    baselines_test: dict[str, Interval]
+    """What knows nothing of rules, on the test prompts."""
     results: tuple[WeightingResult, ...]
     chosen: str
     """The method with the best figure on dev; of equal ones the simplest."""

@@ -1,25 +1,18 @@
 """Bootstrap over prompts: pairs of one prompt are drawn together or not at all (Field and Welsh 2007)."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from autorule.evaluation.agreement import CONFIDENCE, by_prompt
 from autorule.evaluation.matrix import Floats, Ints
+from autorule.evaluation.records import Interval
 
 ROUNDS = 2000
 BLOCK = 250
 """Rounds at once: weights of rounds by prompts are the only large array."""
 
 
-class Estimate(NamedTuple):
-    value: float
-    low: float
-    high: float
-
-
-def bootstrap_means(values: Floats, prompts: Ints, seed: int = 0, rounds: int = ROUNDS) -> list[Estimate]:
-    """The mean of each column of `values` (pairs × columns) with a percentile interval.
+def bootstrap_means(values: Floats, prompts: Ints, seed: int = 0, rounds: int = ROUNDS) -> list[Interval]:
+    """The mean of each column of `values` (pairs × columns) with a percentile interval; None where nothing is known.
 
     NaN counts for nothing. Columns share their draws, so that the difference of two is that of one more column.
     """
@@ -36,7 +29,13 @@ def bootstrap_means(values: Floats, prompts: Ints, seed: int = 0, rounds: int = 
         means = sums.sum(axis=0) / sizes.sum(axis=0)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
-    return [Estimate(float(m), float(a), float(b)) for m, a, b in zip(means, low, high, strict=True)]
+    return [
+        Interval(value=_number(m), low=_number(a), high=_number(b)) for m, a, b in zip(means, low, high, strict=True)
+    ]
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _weighted_means(sums: Floats, sizes: Floats, rng: np.random.Generator, rounds: int) -> Floats:
