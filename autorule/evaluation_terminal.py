@@ -54,7 +54,7 @@ def print_weightings(found: Weightings) -> None:
     )
     for name in ("method", "rules", "dev", "test", "over all alike"):
         is_figure = name != "method"
-        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=is_figure)
+        table.add_column(name, justify="right" if is_figure else "left", no_wrap=is_figure, overflow="fold")
     for one in found.results:
         mark = " (chosen)" if one.method == found.chosen else ""
         figures = (f"{one.dev_accuracy:.1%}", shown_interval(one.test), shown_interval(one.over_uniform, signed=True))
