@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, InputError
 from autorule.evaluation.accuracies import accuracies, margin_bins, slice_accuracies
 from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE
 from autorule.evaluation.choosing import choose_weights
@@ -33,7 +33,10 @@ def evaluate(
 
     `rules` are those of the matrix, in its order. `flips`: what was changed in the question -> rule id -> share of
     verdicts that changed with it. `seed` fixes the split into dev and test, the folds and the bootstrap.
+    Raises InputError when there is no pair.
     """
+    if not matrix.n_pairs:
+        raise InputError("no pair has verdicts on both sides: there is nothing to evaluate")
     with one_thread():
         phi = phi_of_verdicts(matrix)
         tokens = [estimate_tokens(rule.text) for rule in rules]

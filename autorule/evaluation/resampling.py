@@ -28,7 +28,10 @@ def bootstrap_means(values: Floats, prompts: Ints, seed: int = 0, rounds: int = 
     with np.errstate(invalid="ignore"):
         means = sums.sum(axis=0) / sizes.sum(axis=0)
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    low, high = np.full((2, values.shape[1]), np.nan)
+    told = ~np.isnan(draws).all(axis=0)
+    if told.any():
+        low[told], high[told] = np.nanquantile(draws[:, told], [tail, 1 - tail], axis=0)
     return [
         Interval(value=_number(m), low=_number(a), high=_number(b)) for m, a, b in zip(means, low, high, strict=True)
     ]
