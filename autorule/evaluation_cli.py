@@ -9,9 +9,10 @@ import typer
 from autorule import evaluation_terminal
 from autorule.command_settings import mapping, run_options, settings_of
 from autorule.errors import ConfigError, InputError
+from autorule.manifest import RunManifest
 from autorule.rule_editing import check_free, save_rule_set, user_name
 from autorule.rule_sets import load_rule_set
-from autorule.run_folder import EVALUATION, write_text
+from autorule.run_folder import EVALUATION, MANIFEST, write_text
 
 
 def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any]) -> None:
@@ -60,7 +61,7 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
             raise ConfigError("give the held-out pairs, or --verdicts with the folder of an evaluation")
         if verdicts is not None:
             folder = verdicts
-            _evaluate_anew(rule_set, folder)
+            _evaluate_anew(rule_set, folder, bool(allow_leakage))
         else:
             options = {
                 **run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
@@ -122,20 +123,24 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
         typer.echo(f"{len(after.rules)} of {len(before.rules)} rules: {out}")
 
 
-def _evaluate_anew(rule_set: Path, folder: Path) -> None:
-    """The evaluation of verdicts that are there, written into their folder."""
+def _evaluate_anew(rule_set: Path, folder: Path, allow_leakage: bool) -> None:
+    """The evaluation of verdicts that are there, written into their folder, with the settings that it had."""
     from autorule.evaluation.evaluate import evaluate
     from autorule.evaluation.pair_table import leaked_pairs
     from autorule.evaluation.reading import read_flips, read_matrix, read_position_bias
 
     rules = load_rule_set(rule_set)
-    found = evaluate(
-        read_matrix(folder, rules),
-        rules.rules,
-        leaked_pairs=leaked_pairs(folder, rules),
-        flips=read_flips(folder),
-        position_bias=read_position_bias(folder),
-    )
+    matrix, leaked = read_matrix(folder, rules), leaked_pairs(folder, rules)
+    if leaked and not allow_leakage:
+        raise InputError(
+            f"{folder}: the rules were mined from the prompts of {leaked} of {matrix.n_pairs} pairs; they would "
+            "flatter the rules: evaluate on other pairs, or allow it with --allow-leakage"
+        )
+    manifest = RunManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+    names = {"rate": "false_discovery_rate", "rounds": "bootstrap_rounds", "seed": "seed"}
+    settings = {ours: manifest.config[name] for ours, name in names.items() if manifest.flow == "evaluate-rules"}
+    flips, bias = read_flips(folder), read_position_bias(folder)
+    found = evaluate(matrix, rules.rules, leaked_pairs=leaked, flips=flips, position_bias=bias, **settings)
     write_text(folder / EVALUATION, found.model_dump_json(indent=2) + "\n")
 
 

@@ -146,6 +146,9 @@ def test_pairs_that_the_rules_were_mined_from_are_refused(folder):
     assert "2 of 60 pairs, such as row 7" in refused and "--allow-leakage" in refused
     autorule(*call, "--allow-leakage", "--run-id", "leaky", cwd=folder)
     assert read(folder, "leaky").leaked_pairs == 2
+    anew = ("evaluate", "mined.json", "--verdicts", "outputs/leaky")
+    assert "2 of 60 pairs" in autorule(*anew, cwd=folder, code=2)
+    assert "2 pairs have prompts" in autorule(*anew, "--allow-leakage", cwd=folder)
 
 
 def test_rule_sets_are_compared_on_the_same_pairs(folder):
