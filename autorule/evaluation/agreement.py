@@ -3,15 +3,16 @@
 Agreement is the share of discordant pairs (one side satisfies the rule, the other does not) whose preferred side
 satisfies it. Pairs of one prompt are not independent: the intervals (Wilson's) and the exact binomial tests go by the
 effective sample size p(1 - p) / var(p), with the variance of a ratio over prompts (Cochran, Sampling Techniques, ch. 6
-and 9). Decisions over many rules control the false discovery rate (Benjamini and Hochberg 1995).
+and 9), which is itself uncertain when prompts are few: it is lowered by the ratio of the normal to Student's quantile
+(Korn and Graubard 1998), and no p-value is below that of Student's test. Decisions over many rules control the false
+discovery rate (Benjamini and Hochberg 1995).
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from autorule.evaluation.matrix import Floats, Ints, PairMatrix
+from autorule.evaluation.matrix import Bools, Floats, Ints, PairMatrix
 
 CONFIDENCE = 0.95
 FALSE_DISCOVERY_RATE = 0.05
@@ -28,7 +29,7 @@ class Agreement(NamedTuple):
     """What the interval and the p-value go by: as many independent pairs would tell as much."""
     p_value: Floats
     """Two-sided, against a rule that tells nothing (1/2); 1 where no pair is discordant."""
-    significant: NDArray[np.bool_]
+    significant: Bools
     """At the false discovery rate over all rules."""
 
 
@@ -49,29 +50,63 @@ def measure_agreement(matrix: PairMatrix, rate: float = FALSE_DISCOVERY_RATE) ->
     # The binomial of 1/2 is symmetric: both tails are as likely as the smaller one twice.
     tail = stats.binom.cdf(np.minimum(hits, sizes - hits), sizes, 0.5)
     p_values = np.where(sizes > 0, np.minimum(1.0, 2 * tail), 1.0)
+    p_values = np.maximum(p_values, _student_p(agrees, discordant, matrix.prompts))
     adjusted = stats.false_discovery_control(p_values) if len(p_values) else p_values
     return Agreement(n.astype(np.int64), share, low, high, effective, p_values, adjusted <= rate)
 
 
-def effective_sizes(agrees: NDArray[np.bool_], discordant: NDArray[np.bool_], prompts: Ints) -> Floats:
+def effective_sizes(agrees: Bools, discordant: Bools, prompts: Ints) -> Floats:
     """How many independent pairs would tell as much as these, for each rule; at most the number of discordant pairs.
 
     With one discordant pair for each prompt that is their number. Where all agree, or none, there is no variance to go
     by, and each prompt counts as one.
     """
+    from scipy import stats
+
+    found = _over_prompts(agrees, discordant, prompts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        effective = found.share * (1 - found.share) / found.variance
+        quantile = 0.5 + CONFIDENCE / 2
+        effective = effective * (stats.norm.ppf(quantile) / stats.t.ppf(quantile, found.n_prompts - 1)) ** 2
+    effective = np.where(np.isfinite(effective), np.minimum(effective, found.n), found.n_prompts)
+    return np.where(found.alone, found.n, effective).astype(np.float64)
+
+
+class _OverPrompts(NamedTuple):
+    """Of each rule: the share as a ratio of sums over prompts, and its variance."""
+
+    n: Floats
+    n_prompts: Ints
+    """With a discordant pair."""
+    share: Floats
+    variance: Floats
+    alone: Bools
+    """No prompt has two discordant pairs."""
+
+
+def _over_prompts(agrees: Bools, discordant: Bools, prompts: Ints) -> _OverPrompts:
     hits, sizes = by_prompt(agrees, prompts), by_prompt(discordant, prompts)
     n, n_prompts = sizes.sum(axis=0), (sizes > 0).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = hits.sum(axis=0) / n
         residuals = hits - share * sizes
         variance = n_prompts / (n_prompts - 1) * (residuals**2).sum(axis=0) / n**2
-        effective = share * (1 - share) / variance
-    alone = sizes.max(axis=0, initial=0) <= 1
-    unknown = ~np.isfinite(effective)
-    return np.where(alone, n, np.where(unknown, n_prompts, np.minimum(effective, n))).astype(np.float64)
+    return _OverPrompts(n, n_prompts, share, variance, sizes.max(axis=0, initial=0) <= 1)
 
 
-def by_prompt(values: NDArray[np.bool_] | Floats, prompts: Ints) -> Floats:
+def _student_p(agrees: Bools, discordant: Bools, prompts: Ints) -> Floats:
+    """Of Student's test over prompts, two-sided, where prompts have several discordant pairs that vary; 0 elsewhere."""
+    from scipy import stats
+
+    found = _over_prompts(agrees, discordant, prompts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = np.abs(found.share - 0.5) / np.sqrt(found.variance)
+        p_values = 2 * stats.t.sf(t, found.n_prompts - 1)
+    usable = ~found.alone & (found.variance > 0) & np.isfinite(p_values)
+    return np.where(usable, p_values, 0.0)
+
+
+def by_prompt(values: Bools | Floats, prompts: Ints) -> Floats:
     """Sums over the pairs of each prompt: prompts × rules."""
     order = np.argsort(prompts, kind="stable")
     _, starts = np.unique(prompts[order], return_index=True)

@@ -94,8 +94,9 @@ def choose_weights(
 ) -> Weightings:
     """Every method's figure on dev and on test, and the chosen one: the best on dev, or the one named `by`.
 
-    Weights on top of a reward model (hinge) are scored together with it and chosen by name only: they know more than
-    the others. Raises ConfigError for an unknown name and for too few prompts.
+    Weights of rules that are not proven, and weights on top of a reward model (hinge), which are scored together with
+    it and know more than the others, are chosen by name only. Raises ConfigError for an unknown name
+    and for too few prompts.
     """
     known = methods(matrix.chosen_model is not None)
     names = [method.name for method in known]
@@ -109,7 +110,7 @@ def choose_weights(
         fitted = [_fit(method, folds, dev, decisions) for method in known]
     right = [method.right(test, weights) for method, (_, weights) in zip(known, fitted, strict=True)]
     plain = known[0].right(test, np.ones(test.n_rules))
-    baselines = {name: pair_accuracy(*scores) for name, scores in baseline_scores(test).items()}
+    baselines = {name: pair_accuracy(*scores) for name, scores in baseline_scores(test, dev).items()}
     columns = np.column_stack([plain, *right, *(one - plain for one in right), *baselines.values()])
     first, *others = bootstrap_means(columns, test.prompts, seed, rounds)
     n = len(known)
@@ -124,7 +125,7 @@ def choose_weights(
         )
         for i, (method, (accuracy, weights)) in enumerate(zip(known, fitted, strict=True))
     ]
-    ranked = [result for result in results if not result.method.startswith(HINGE)]
+    ranked = [result for result in results if not result.method.startswith(HINGE) and not result.method.endswith(ALL)]
     return Weightings(
         n_dev_pairs=dev.n_pairs,
         n_test_pairs=test.n_pairs,

@@ -36,13 +36,13 @@ def rule_statistics(
     matched_agreement = None if matched is None or not matched.any() else measure_agreement(matrix.of(matched), rate)
     lengths = _length_correlations(matrix)
     gains = _gains(matrix, np.array([rule.weight for rule in rules]))
-    others = np.abs(phi - np.diag(np.diag(phi)))
+    others = np.abs(phi) - 2 * np.eye(len(rules))  # a rule is not its own neighbour
     decisions = select_rules(matrix, rate, agreement=found)
     basis = "pairs" if matrix.n_prompts == matrix.n_pairs else "effective sample size"
     statistics = []
     for i, rule in enumerate(rules):
         n_yes, n_no = int((labels[:, i] == YES).sum()), int((labels[:, i] == NO).sum())
-        nearest = int(np.argmax(others[i])) if len(rules) > 1 else None
+        nearest = int(np.argmax(others[i])) if others[i].max() > 0 else None
         statistics.append(
             RuleStatistics(
                 rule_id=rule.rule_id,

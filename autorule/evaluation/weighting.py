@@ -36,7 +36,7 @@ def logistic(
     the non-negative one is scipy's L-BFGS-B, under an L2 penalty.
     """
     x = np.nan_to_num(matrix.differences())
-    strength = np.ones(len(x)) if matrix.strength is None else matrix.strength
+    strength = _strengths(matrix)
     if nonnegative:
         return _nonnegative_logistic(x, strength, c)
     from sklearn.linear_model import LogisticRegression
@@ -62,7 +62,7 @@ def hinge(matrix: PairMatrix, c: float = 1.0) -> Floats:
     scored = ~np.isnan(matrix.chosen_model - matrix.rejected_model)
     x = np.nan_to_num(matrix.differences())[scored]
     ahead = (matrix.chosen_model - matrix.rejected_model)[scored]
-    strength = np.ones(len(x)) if matrix.strength is None else matrix.strength[scored]
+    strength = _strengths(matrix)[scored]
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         short = np.maximum(0.0, 1.0 - ahead - x @ weights)
@@ -74,21 +74,31 @@ def hinge(matrix: PairMatrix, c: float = 1.0) -> Floats:
 
 def whitened(matrix: PairMatrix, shrinkage: float = SHRINKAGE) -> Floats:
     """Σ^(−1/2) · 1 on the covariance of verdicts (both sides): rules that say the same share one vote (RRD, arXiv
-    2602.05125). Shrunk towards its diagonal, so that few pairs can be inverted."""
+    2602.05125). Shrunk towards its diagonal, so that few pairs can be inverted; 0 for a rule that never varies."""
     chosen, rejected = matrix.values()
     values = np.concatenate([chosen, rejected])
-    centred = np.nan_to_num(values - np.nanmean(values, axis=0))
+    known = ~np.isnan(values)
+    centred = np.where(known, values - np.nan_to_num(values).sum(axis=0) / np.maximum(known.sum(axis=0), 1), 0.0)
     covariance = centred.T @ centred / max(1, len(values) - 1)
-    diagonal = np.diag(np.maximum(np.diag(covariance), 1e-6))
-    eigenvalues, vectors = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * diagonal)
-    return np.asarray(vectors @ ((vectors.T @ np.ones(matrix.n_rules)) / np.sqrt(eigenvalues)))
+    weights = np.zeros(matrix.n_rules)
+    varies = np.flatnonzero(np.diag(covariance) > SAME)
+    own = covariance[np.ix_(varies, varies)]
+    eigenvalues, vectors = np.linalg.eigh((1 - shrinkage) * own + shrinkage * np.diag(np.diag(own)))
+    weights[varies] = vectors @ ((vectors.T @ np.ones(len(varies))) / np.sqrt(eigenvalues))
+    return weights
 
 
 def on_model(matrix: PairMatrix, weights: Floats) -> tuple[Floats, Floats]:
-    """(chosen, rejected): a reward model's score plus the weighted sum of verdicts; a rule without a value on either
-    side counts for neither. NaN where the model has no score."""
+    """(chosen, rejected): a reward model's score plus the sum of the weights times the weighted fraction, as a reward
+    would add it; the model alone where rules are silent about a side. NaN where the model has no score."""
     assert matrix.chosen_model is not None and matrix.rejected_model is not None
-    return matrix.chosen_model + np.nan_to_num(matrix.differences()) @ weights, matrix.rejected_model
+    chosen, rejected = pair_scores(matrix, weights)
+    silent = np.isnan(chosen - rejected)
+    total = weights.sum()
+    return (
+        matrix.chosen_model + np.where(silent, 0.0, total * chosen),
+        matrix.rejected_model + np.where(silent, 0.0, total * rejected),
+    )
 
 
 def pair_scores(matrix: PairMatrix, weights: Floats, soft: bool = False) -> tuple[Floats, Floats]:
@@ -101,6 +111,13 @@ def pair_accuracy(chosen: Floats, rejected: Floats) -> Floats:
     difference = chosen - rejected
     right = np.where(np.abs(difference) < SAME, 0.5, (difference > 0).astype(np.float64))
     return np.where(np.isnan(difference), np.nan, right)
+
+
+def _strengths(matrix: PairMatrix) -> Floats:
+    """With a mean of 1, so that a penalty weighs the same on whatever scale they are; 1 where there are none."""
+    if matrix.strength is None:
+        return np.ones(matrix.n_pairs)
+    return np.asarray(matrix.strength / matrix.strength.mean())
 
 
 def _means(values: Floats, weights: Floats) -> Floats:

@@ -16,7 +16,7 @@ def chromium_path() -> str | None:
     return next((path for name in (os.environ.get("CHROMIUM"), *NAMES) if name and (path := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright: the extra dev")
     path = chromium_path()

@@ -50,7 +50,7 @@ def test_extraction_leaves_the_files_that_the_readme_lists_and_the_counts_add_up
     manifest, folder = extract(tmp_path, held_out=HELD_OUT)
     assert {path.name for path in folder.iterdir()} == {
         "manifest.json", "00_pairs.jsonl", "01_interpretations.jsonl", "02_candidate_rules.jsonl", "03_rule_set.json",
-        "03_dropped_candidates.jsonl", "04_verdicts.parquet", "05_rewards.parquet", "failures.jsonl",
+        "03_dropped_candidates.jsonl", "04_pairs.parquet", "04_verdicts.parquet", "05_rewards.parquet", "failures.jsonl",
         "rejected_rows.jsonl", "rejected_held_out_rows.jsonl",
     }  # fmt: skip
     assert manifest.status == "completed"

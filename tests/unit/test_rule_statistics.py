@@ -89,7 +89,8 @@ def test_effective_sizes_are_those_of_cluster_robust_errors():
         )
         n_clusters = len(np.unique(matrix.prompts[own]))
         variance = fit.bse[0] ** 2 * n_clusters / (n_clusters - 1)
-        assert found[i] == pytest.approx(min(len(y), y.mean() * (1 - y.mean()) / variance))
+        few = (stats.norm.ppf(0.975) / stats.t.ppf(0.975, n_clusters - 1)) ** 2
+        assert found[i] == pytest.approx(min(len(y), few * y.mean() * (1 - y.mean()) / variance))
 
 
 def test_phi_is_the_correlation_of_verdicts_where_both_are_known(matrix):
