@@ -51,6 +51,8 @@ def print_comparison(found: "Comparison") -> None:
         own = [by_place.get((name, one)) for one in data]
         table.add_row(_text(name), *("" if run is None else shown_interval(run.accuracy) for run in own))
     out.print(table)
+    if left_out := max(run.n_seen for run in found.runs):
+        out.print(f"Up to {left_out} pairs were left out: rules were mined from their prompts, or chosen by them.")
     if found.differences:
         table = Table(title="On the same pairs", title_justify="left")
         for title in ("rule set", "minus", "data", "pairs", "difference"):

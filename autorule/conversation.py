@@ -15,7 +15,7 @@ def render_conversation(completion: Completion, max_chars: int, view: Completion
     `max_chars` characters, the longest turns lose their middle.
     """
     turns = (*completion.prompt, *(final_view(completion.completion) if view == "final" else completion.completion))
-    limit = _longest_allowed([len(turn.content) for turn in turns], max_chars)
+    limit = longest_allowed([len(turn.content) for turn in turns], max_chars)
     contents = [trim_middle(turn.content, limit) for turn in turns]
     fence = fence_for(content.text for content in contents)
     shown = (
@@ -33,7 +33,7 @@ def final_view(completion: Messages) -> Messages:
     )
 
 
-def _longest_allowed(lengths: list[int], total: int) -> int:
+def longest_allowed(lengths: list[int], total: int) -> int:
     """The cap on each length with which all of them together come to at most `total`."""
     remaining = total
     for n_left, length in zip(range(len(lengths), 0, -1), sorted(lengths), strict=True):

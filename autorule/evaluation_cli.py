@@ -26,7 +26,10 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
             Path | None, typer.Option(help="folder of an evaluation: its verdicts are read, no model is asked")
         ] = None,
         allow_leakage: Annotated[
-            bool | None, typer.Option("--allow-leakage", help="count pairs whose prompts the rules were mined from")
+            bool | None, typer.Option("--allow-leakage", help="count pairs whose prompts the rules know")
+        ] = None,
+        leave_out_leaked: Annotated[
+            bool | None, typer.Option("--leave-out-leaked", help="leave such pairs out: after select, the test part")
         ] = None,
         slice_: Annotated[
             list[str] | None, typer.Option("--slice", help="column whose values are told apart; may be repeated")
@@ -59,21 +62,21 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
 
         if (pairs is None) == (verdicts is None):
             raise ConfigError("give the held-out pairs, or --verdicts with the folder of an evaluation")
+        options = {
+            **run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
+            "winner_values": mapping(winner_values, "--winner-values"),
+            "slices": slice_,
+            "one_call": one_call,
+            "flip_sample": flip_sample,
+            "reward_model": None if reward_model is None else {"model": reward_model, "normalise": "none"},
+            "leave_out_leaked": leave_out_leaked,
+        }
         if verdicts is not None:
             folder = verdicts
+            _refuse({**options, "config": config, "set": set_, "prefect": prefect})
             _evaluate_anew(rule_set, folder, bool(allow_leakage))
         else:
-            options = {
-                **run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
-                "pairs": pairs,
-                "rules": rule_set,
-                "winner_values": mapping(winner_values, "--winner-values"),
-                "slices": slice_,
-                "one_call": one_call,
-                "flip_sample": flip_sample,
-                "reward_model": None if reward_model is None else {"model": reward_model, "normalise": "none"},
-                "allow_leakage": allow_leakage,
-            }
+            options |= {"pairs": pairs, "rules": rule_set, "allow_leakage": allow_leakage}
             settings = settings_of(EvaluateConfig, options, config, set_)
             manifest = run_flow("evaluate_rules", settings, prefect)
             folder = settings.outputs / manifest.run_id
@@ -100,16 +103,19 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
     ) -> None:
         """Keep the rules that agree with people beyond chance, each once, and weigh them; pinned rules stay.
 
-        Rules and weights are chosen on seven of ten prompts and tested once on the others.
+        Rules and weights are chosen on seven of ten prompts and tested once on the others. The new rule set names the
+        prompts that it was chosen by: evaluations refuse them, or leave them out (--leave-out-leaked).
         """
         from autorule.evaluation import apply
-        from autorule.evaluation.reading import read_matrix
+        from autorule.evaluation.reading import matrix_pairs, read_matrix
 
         check_free(out, force)
         before, figures = load_rule_set(rule_set), _read(evaluation)
+        matrix = read_matrix(evaluation, before)
         after, weightings = apply.select(
             before,
-            read_matrix(evaluation, before),
+            matrix,
+            [pair["prompt_id"] for pair in matrix_pairs(evaluation, matrix)],
             by,
             user_name(name),
             figures.false_discovery_rate,
@@ -123,6 +129,12 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
         typer.echo(f"{len(after.rules)} of {len(before.rules)} rules: {out}")
 
 
+def _refuse(options: dict[str, Any]) -> None:
+    """Options that would change verdicts that are there already."""
+    if names := [name for name, value in options.items() if value not in (None, {}, [])]:
+        raise ConfigError(f"--verdicts reads what a run left: leave out the settings of {', '.join(names)}")
+
+
 def _evaluate_anew(rule_set: Path, folder: Path, allow_leakage: bool) -> None:
     """The evaluation of verdicts that are there, written into their folder, with the settings that it had."""
     from autorule.evaluation.evaluate import evaluate
@@ -133,14 +145,16 @@ def _evaluate_anew(rule_set: Path, folder: Path, allow_leakage: bool) -> None:
     matrix, leaked = read_matrix(folder, rules), leaked_pairs(folder, rules)
     if leaked and not allow_leakage:
         raise InputError(
-            f"{folder}: the rules were mined from the prompts of {leaked} of {matrix.n_pairs} pairs; they would "
-            "flatter the rules: evaluate on other pairs, or allow it with --allow-leakage"
+            f"{folder}: the rules were mined from, or chosen by, the prompts of {leaked} of {matrix.n_pairs} pairs, "
+            "which would flatter them: evaluate on other pairs, or allow it with --allow-leakage"
         )
     manifest = RunManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
     names = {"rate": "false_discovery_rate", "rounds": "bootstrap_rounds", "seed": "seed"}
     settings = {ours: manifest.config[name] for ours, name in names.items() if manifest.flow == "evaluate-rules"}
     flips, bias = read_flips(folder), read_position_bias(folder)
-    found = evaluate(matrix, rules.rules, leaked_pairs=leaked, flips=flips, position_bias=bias, **settings)
+    found = evaluate(
+        matrix, rules.rules, rules.reward, leaked_pairs=leaked, flips=flips, position_bias=bias, **settings
+    )
     write_text(folder / EVALUATION, found.model_dump_json(indent=2) + "\n")
 
 

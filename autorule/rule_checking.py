@@ -70,7 +70,7 @@ def _meaning(code: str, max_chars: int) -> str:
 def _near_duplicates(rules: Sequence[Rule], threshold: float) -> tuple[RulePair, ...]:
     if len(rules) < 2:
         return ()
-    similarity = np.triu(cosines([rule.text for rule in rules]), k=1)
+    similarity = np.triu(cosines([rule.criterion for rule in rules]), k=1)
     places = zip(*(axis.tolist() for axis in np.nonzero(similarity >= threshold)), strict=True)
     return tuple(
         RulePair(
@@ -86,10 +86,10 @@ def _near_duplicates(rules: Sequence[Rule], threshold: float) -> tuple[RulePair,
 
 def _contradictions(rules: Sequence[Rule]) -> tuple[RulePair, ...]:
     """Each two rules once, even when both name each other."""
-    texts = {rule.rule_id: rule.text for rule in rules}
+    texts = {rule.rule_id: rule.criterion for rule in rules}
     pairs: dict[frozenset[str], RulePair] = {}
     for rule in rules:
         for other in rule.contradicts:
-            pair = RulePair(first_id=rule.rule_id, first=rule.text, second_id=other, second=texts.get(other))
+            pair = RulePair(first_id=rule.rule_id, first=rule.criterion, second_id=other, second=texts.get(other))
             pairs.setdefault(frozenset((rule.rule_id, other)), pair)
     return tuple(pairs.values())

@@ -69,19 +69,20 @@ def rule_text(text: str) -> str:
 def reword(rule_set: RuleSet, rule_id: str, text: str, by: str, reason: str | None = None) -> RuleSet:
     """The set with another text for one rule.
 
-    The rule gets the id of its new text and keeps its sources; its threshold and statistics go, since they were
-    measured with the old text. Raises RuleSetError for an unknown rule, a text without words, and a text that a rule
-    has already.
+    The rule gets the id of its new text and keeps its sources; one that is turned around stays so. Its threshold and
+    statistics go, since they were measured with the old text. Raises RuleSetError for an unknown rule, a text without
+    words, and a text that a rule has already.
     """
     rule = find_rule(rule_set, rule_id)
     text = rule_text(text)
     if text == rule.text:
         raise RuleSetError(f"rule {rule.rule_id} has this text already: {shortened(text)!r}; give another")
     _check_is_new(rule_set, text, besides=rule)
-    new = {"rule_id": new_rule_id(text), "text": text, "inverted": False, "threshold": None, "statistics": {}}
-    reworded = rule.model_copy(update=new)
+    worded = rule.model_copy(update={"text": text, "threshold": None, "statistics": {}})
+    reworded = worded.model_copy(update={"rule_id": new_rule_id(worded.criterion)})
     rules = [reworded if other is rule else other for other in rule_set.rules]
-    edit = Edit(action="reworded", by=by, rule_id=reworded.rule_id, before=rule.text, after=text, reason=reason)
+    before, after = rule.criterion, reworded.criterion
+    edit = Edit(action="reworded", by=by, rule_id=reworded.rule_id, before=before, after=after, reason=reason)
     return changed(rule_set, remap_contradictions(rules, {rule.rule_id: reworded.rule_id}), [edit])
 
 
@@ -91,7 +92,7 @@ def drop(rule_set: RuleSet, rule_id: str, by: str, reason: str | None = None) ->
     rules = [other for other in rule_set.rules if other is not rule]
     if not rules:
         raise RuleSetError(f"{rule.rule_id} is the last rule, and a rule set needs one; add another first")
-    edit = Edit(action="dropped", by=by, rule_id=rule.rule_id, before=rule.text, reason=reason)
+    edit = Edit(action="dropped", by=by, rule_id=rule.rule_id, before=rule.criterion, reason=reason)
     return changed(rule_set, without_dangling(rules), [edit])
 
 

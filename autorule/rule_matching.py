@@ -84,7 +84,8 @@ def _assign(similarity: Any, a: Sequence[Rule], b: Sequence[Rule], threshold: fl
         raise MissingExtraError("scipy", "data", "matching rules") from error
     sources = np.array([[_shared_sources(one, other) for other in b] for one in a])
     same_sense = np.array([[is_negated(one.criterion) == is_negated(other.criterion) for other in b] for one in a])
-    eligible = ((similarity >= threshold) & same_sense) | (sources >= SHARED_SOURCES)
+    as_inverted = np.array([[one.inverted == other.inverted for other in b] for one in a])
+    eligible = (((similarity >= threshold) & same_sense) | (sources >= SHARED_SOURCES)) & as_inverted
     score = np.where(eligible, similarity + SOURCE_WEIGHT * sources, 0.0)
     rows, columns = linear_sum_assignment(score, maximize=True)
     return [(row, column) for row, column in zip(rows.tolist(), columns.tolist(), strict=True) if eligible[row, column]]

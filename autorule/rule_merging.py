@@ -63,7 +63,8 @@ def merge_rule_sets(
     history = joined_history(rule_sets)
     edits = [edit for group in groups for edit in _edits(group, by)]
     rules = sorted(without_dangling(rules), key=lambda rule: (-rule.support, rule.text))
-    return changed(chosen, rules, edits, provenance=tuple(provenance), history=history)
+    tuned = tuple(sorted({key for rule_set in rule_sets for key in rule_set.tuned_prompts}))
+    return changed(chosen, rules, edits, provenance=tuple(provenance), tuned_prompts=tuned, history=history)
 
 
 def joined_history(rule_sets: Sequence[RuleSet]) -> tuple[Edit, ...]:
@@ -113,7 +114,7 @@ def _join(rule_sets: Sequence[RuleSet], names: Sequence[str]) -> list[_Group]:
     same: dict[str, list[Rule]] = {}
     for name, rule_set in zip(names, rule_sets, strict=True):
         for rule in rule_set.rules:
-            key = normalise_rule(rule.text) or rule.text
+            key = normalise_rule(rule.criterion) or rule.criterion
             first_key, first_name = meaning.setdefault(rule.rule_id, (key, name))
             if first_key != key:
                 raise RuleSetError(
@@ -127,7 +128,7 @@ def _join(rule_sets: Sequence[RuleSet], names: Sequence[str]) -> list[_Group]:
 def _fold(groups: Sequence[_Group], threshold: float) -> list[_Group]:
     """Each group joins the most similar better supported one that stays, if there is one within the threshold."""
     groups = sorted(groups, key=lambda group: _rank(group.rule))
-    similarity = cosines([group.rule.text for group in groups])
+    similarity = cosines([group.rule.criterion for group in groups])
     leaders: dict[int, _Group] = {}
     for index, group in enumerate(groups):
         near = [i for i, own in leaders.items() if similarity[index, i] >= threshold and not _opposite(own, group)]
@@ -143,7 +144,7 @@ def _fold(groups: Sequence[_Group], threshold: float) -> list[_Group]:
 
 def _opposite(one: _Group, other: _Group) -> bool:
     """Whether two groups contradict each other, as far as the sets say so or a negation in only one of them shows."""
-    return is_negated(one.rule.text) != is_negated(other.rule.text) or any(
+    return is_negated(one.rule.criterion) != is_negated(other.rule.criterion) or any(
         left.rule_id in right.contradicts or right.rule_id in left.contradicts
         for left in one.members
         for right in other.members
@@ -158,7 +159,9 @@ def _rank(rule: Rule) -> tuple[int, bool]:
 def _edits(group: _Group, by: str) -> list[Edit]:
     first, *others = group.members
     return [
-        Edit(action="merged", by=by, rule_id=first.rule_id, before=member.text, after=first.text, reason=reason)
+        Edit(
+            action="merged", by=by, rule_id=first.rule_id, before=member.criterion, after=first.criterion, reason=reason
+        )
         for member, reason in zip(others, group.reasons, strict=True)
         if member != first
     ]

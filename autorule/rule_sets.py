@@ -96,12 +96,15 @@ class RuleSet(Record):
     reward: RewardConfig
     provenance: tuple[Provenance, ...] = ()
     """One entry for each extraction behind the rules; none for rules that were written by hand."""
+    tuned_prompts: tuple[str, ...] = ()
+    """Hashes of the prompts by whose labels rules were kept and weighed: no evaluation may use these either."""
     history: tuple[Edit, ...] = ()
 
     @property
-    def mined_prompts(self) -> frozenset[str]:
-        """Hashes of every prompt that any of the rules was mined from."""
-        return frozenset(key for source in self.provenance for key in source.prompt_hashes)
+    def seen_prompts(self) -> frozenset[str]:
+        """Hashes of every prompt that any of the rules was mined from, kept or weighed by."""
+        mined = (key for source in self.provenance for key in source.prompt_hashes)
+        return frozenset((*mined, *self.tuned_prompts))
 
     @model_validator(mode="after")
     def _rules_can_be_told_apart(self) -> Self:

@@ -4,11 +4,13 @@ import json
 import logging
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from autorule import progress
 from autorule.backends import open_cached
 from autorule.backends.cached import CachedBackend
 from autorule.budget import budget_of
+from autorule.errors import BudgetSpentError
 from autorule.evaluation.baseline_table import write_baselines
 from autorule.evaluation.config import EvaluateConfig
 from autorule.evaluation.flips import flip_rates
@@ -28,8 +30,13 @@ log = logging.getLogger(__name__)
 @step("measure-baselines")
 def measure_baselines(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards: int) -> None:
     """One call about both responses, and the scores of a reward model, pair by pair; what failed is no score."""
-    if not config.one_call and config.reward_model is None:
-        return
+    if config.one_call or config.reward_model is not None:
+        with _noting_failure(run, "baselines"):
+            _measure_baselines(run, rule_set, config, n_shards)
+        run.stop_if_over_budget()
+
+
+def _measure_baselines(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards: int) -> None:
     backend = _backend(run, config)
     model = RewardModel(config.reward_model) if config.reward_model is not None else None
     progress.announce("baselines", run.manifest.funnel.held_out_pairs)
@@ -48,21 +55,38 @@ def measure_baselines(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_sha
     write_baselines(run.folder / BASELINES, records)
     run.note_file(BASELINES, len(records))
     run.add_usage("evaluation", backend.counts)
-    run.stop_if_over_budget()
 
 
 @step("measure-flips")
 def measure_flips(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards: int) -> None:
     """Asks about some of the completions in other words and orders."""
-    if not config.flip_sample:
-        return
+    if config.flip_sample:
+        with _noting_failure(run, "flips"):
+            _measure_flips(run, rule_set, config, n_shards)
+
+
+def _measure_flips(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards: int) -> None:
     backend = _backend(run, config)
-    completions = list(read_parts(run, COMPLETIONS, n_shards, Completion))
-    drawn = random.Random(config.seed).sample(completions, min(config.flip_sample, len(completions)))
+    n_completions = run.manifest.funnel.completions
+    wanted = set(random.Random(config.seed).sample(range(n_completions), min(config.flip_sample, n_completions)))
+    completions = enumerate(read_parts(run, COMPLETIONS, n_shards, Completion))
+    drawn = [completion for place, completion in completions if place in wanted]
     found = flip_rates(drawn, rule_set, backend)
     write_text(run.folder / FLIPS, json.dumps(found, indent=2) + "\n")
     run.note_file(FLIPS, len(found))
     run.add_usage("evaluation", backend.counts)
+
+
+@contextmanager
+def _noting_failure(run: Run, what: str) -> Iterator[None]:
+    """As for a shard: what is missing is noted, and the verdicts that were paid for are evaluated all the same."""
+    try:
+        yield
+    except BudgetSpentError:
+        raise
+    except Exception as error:
+        log.error("%s failed: %s", what, error, exc_info=error)
+        run.update(failed_shards=(*run.manifest.failed_shards, f"{what}: {error}"))
 
 
 def _backend(run: Run, config: EvaluateConfig) -> CachedBackend:
@@ -79,6 +103,8 @@ def _sides(run: Run, n_shards: int) -> Iterator[Sides]:
 def _ask_once(run: Run, rule_set: RuleSet, backend: CachedBackend, sides: Sides) -> list[OneCall]:
     found, failures = one_call(sides, backend, rule_set.verification.max_conversation_chars)
     run.add_failures(failures)
+    if len(failures) == 2 * len(sides):
+        log.warning("one call about both: no answer at all, such as %s", failures[0].message)
     return found
 
 

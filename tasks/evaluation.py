@@ -1,6 +1,7 @@
 """Held-out pairs as completions, and what their verdicts say about the rules."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from autorule.errors import InputError
 from autorule.evaluation.config import EvaluateConfig
@@ -11,7 +12,8 @@ from autorule.evaluation.records import Evaluation
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.readers import check_file
 from autorule.preferences.reading import read_pairs
-from autorule.records import Completion, PreferencePair, RejectedRow
+from autorule.records import Completion, RejectedRow, RejectionReason
+from autorule.rewards.reward_model import RewardModel
 from autorule.rule_sets import RuleSet, load_rule_set, prompt_hash
 from autorule.run_folder import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, Run, write_text
 from autorule.tasks.preparation import COMPLETIONS, check_model, common_reason
@@ -19,12 +21,16 @@ from autorule.tasks.shards import write_parts
 from autorule.tasks.steps import step
 from autorule.verification import completions_of
 
+SEEN = RejectionReason(code="prompt_was_seen", message="the rules were mined from this prompt, or chosen by it")
+
 
 def check_before_evaluation(config: EvaluateConfig) -> RuleSet:
     """The rule set. Raises what would end the run later: a missing file, package, key or server."""
     rule_set = load_rule_set(config.rules)
     check_file(config.pairs)
     check_model(config.model)
+    if config.reward_model is not None:
+        RewardModel(config.reward_model).check()
     return rule_set
 
 
@@ -32,37 +38,43 @@ def check_before_evaluation(config: EvaluateConfig) -> RuleSet:
 def split_held_out(run: Run, config: EvaluateConfig, rule_set: RuleSet) -> int:
     """Both sides of every pair as completions, in shards; the number of shards.
 
-    Raises InputError when the file holds no usable pair, and for pairs whose prompt the rules were mined from: they
-    would flatter them.
+    Raises InputError when the file holds no usable pair, and for pairs whose prompt the rules were mined from, kept or
+    weighed by, since they would flatter them: unless that is allowed, or they are to be left out.
     """
-    usable: list[PreferencePair] = []
+    fields = FieldMap(config.columns, config.winner_values, slices=config.slices)
     rejected: list[RejectedRow] = []
-    for row in read_pairs(config.pairs, FieldMap(config.columns, config.winner_values, slices=config.slices)):
-        if isinstance(row, RejectedRow):
-            rejected.append(row)
-        else:
-            usable.append(row)
-    run.write(REJECTED_HELD_OUT, rejected)
-    if not usable:
-        raise InputError(f"{config.pairs}: none of {len(rejected)} rows is a usable pair{common_reason(rejected)}")
-    leaked = [pair.row for pair in usable if prompt_hash(pair.prompt) in rule_set.mined_prompts]
-    if leaked and not config.allow_leakage:
-        raise InputError(
-            f"{config.pairs}: the rules were mined from the prompts of {len(leaked)} of {len(usable)} pairs, such as "
-            f"row {leaked[0]}; they would flatter the rules: take other pairs, or allow it with --allow-leakage"
-        )
+    table: list[dict[str, Any]] = []
+    leaked: list[int] = []
 
     def sides() -> Iterator[Completion]:
-        for pair in usable:
-            yield from completions_of(pair)
+        for row in read_pairs(config.pairs, fields):
+            if isinstance(row, RejectedRow):
+                rejected.append(row)
+                continue
+            if prompt_hash(row.prompt) in rule_set.seen_prompts:
+                leaked.append(row.row)
+                if config.leave_out_leaked:
+                    rejected.append(RejectedRow(row=row.row, source_id=row.source_id, reasons=(SEEN,)))
+                    continue
+            table.extend(pair_rows([row]))
+            yield from completions_of(row)
 
-    write_pair_table(run.folder / HELD_OUT_PAIRS, pair_rows(usable))
-    run.note_file(HELD_OUT_PAIRS, len(usable))
     n_completions, n_shards = write_parts(run, COMPLETIONS, sides(), 2 * config.shard_size)
+    run.write(REJECTED_HELD_OUT, rejected)
+    if leaked and not (config.allow_leakage or config.leave_out_leaked):
+        raise InputError(
+            f"{config.pairs}: the rules were mined from, or chosen by, the prompts of {len(leaked)} of {len(table)} "
+            f"pairs, such as row {leaked[0]}; they would flatter the rules: take other pairs, leave these out with "
+            "--leave-out-leaked, or count them with --allow-leakage"
+        )
+    if not table:
+        raise InputError(f"{config.pairs}: none of {len(rejected)} rows is a usable pair{common_reason(rejected)}")
+    write_pair_table(run.folder / HELD_OUT_PAIRS, table)
+    run.note_file(HELD_OUT_PAIRS, len(table))
     run.count(
-        held_out_rows_read=len(usable) + len(rejected),
+        held_out_rows_read=len(table) + len(rejected),
         held_out_rows_rejected=len(rejected),
-        held_out_pairs=len(usable),
+        held_out_pairs=len(table),
         completions=n_completions,
     )
     return n_shards
@@ -75,6 +87,7 @@ def evaluate_verdicts(run: Run, rule_set: RuleSet, config: EvaluateConfig) -> Ev
     found = evaluate(
         matrix,
         rule_set.rules,
+        rule_set.reward,
         rate=config.false_discovery_rate,
         rounds=config.bootstrap_rounds,
         seed=config.seed,

@@ -127,7 +127,7 @@ def draw_held_out(run: Run, config: ExtractConfig, rule_set: RuleSet) -> int:
     A pair whose prompt the rules were mined from is set aside: it would flatter them.
     """
     assert config.held_out is not None
-    rows = _Rows(read_pairs(config.held_out, held_out_fields(config)), rule_set.mined_prompts)
+    rows = _Rows(read_pairs(config.held_out, held_out_fields(config)), rule_set.seen_prompts)
     table: list[dict[str, Any]] = []
 
     def sides() -> Iterator[Completion]:
@@ -193,10 +193,10 @@ class _Rows:
     """Splits rows into pairs and rejected ones, and counts them, while they stream by."""
 
     def __init__(
-        self, rows: Iterable[PreferencePair | RejectedRow], mined_prompts: frozenset[str] = frozenset()
+        self, rows: Iterable[PreferencePair | RejectedRow], seen_prompts: frozenset[str] = frozenset()
     ) -> None:
         self._rows = rows
-        self._mined_prompts = mined_prompts
+        self._seen_prompts = seen_prompts
         self.rejected: list[RejectedRow] = []
         self.n_read = 0
         self.n_repeated = 0
@@ -206,7 +206,7 @@ class _Rows:
             self.n_read += 1
             if isinstance(row, RejectedRow):
                 self.rejected.append(row)
-            elif self._mined_prompts and prompt_hash(row.prompt) in self._mined_prompts:
+            elif self._seen_prompts and prompt_hash(row.prompt) in self._seen_prompts:
                 reason = RejectionReason(code="prompt_was_mined", message="the rules were mined from this prompt")
                 self.rejected.append(RejectedRow(row=row.row, source_id=row.source_id, reasons=(reason,)))
             else:

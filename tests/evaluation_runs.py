@@ -28,6 +28,8 @@ def write_evaluation(folder, rule_set, matrix, data="pairs.jsonl", rounds=100, t
         write_verdicts(run.folder / VERDICTS, rule_set, matrix)
         sent = 2 * matrix.n_pairs * matrix.n_rules
         run.add_usage("verification", CallCounts(sent=sent, prompt_tokens=sent * tokens))
+        run.count(held_out_rows_read=matrix.n_pairs, held_out_pairs=matrix.n_pairs, completions=2 * matrix.n_pairs)
+        run.count(rewards=2 * matrix.n_pairs, rules=matrix.n_rules, verdicts=sent)
         found = evaluate(matrix, rule_set.rules, rounds=rounds)
         write_text(run.folder / EVALUATION, found.model_dump_json(indent=2) + "\n")
     return run.folder
@@ -36,7 +38,8 @@ def write_evaluation(folder, rule_set, matrix, data="pairs.jsonl", rounds=100, t
 def pair_row(matrix, i):
     return {
         "row": i + 1, "pair_id": content_id("pair", i), "prompt_id": content_id("prompt", int(matrix.prompts[i])),
-        "chosen_length": 10, "rejected_length": 10, "chosen_first": None, "strength": None,
+        "chosen_id": content_id("chosen", i), "chosen_length": 10, "rejected_length": 10, "chosen_first": None,
+        "strength": None,
     }  # fmt: skip
 
 

@@ -187,6 +187,18 @@ def by_words() -> ScriptedBackend:
     return ScriptedBackend(_generate, choose, name="by-words")
 
 
+def breaks_about_both() -> ScriptedBackend:
+    """by_words, but an exception when it is asked about both responses."""
+    plain = by_words()
+
+    def choose(request: ChoiceRequest, question: Question) -> float | Failure:
+        if request.choices == ("A", "B"):
+            raise RuntimeError("told to break")
+        return plain._choice_script(request, question)
+
+    return ScriptedBackend(_generate, choose, name="breaks-about-both")
+
+
 def by_words_slowly() -> ScriptedBackend:
     """by_words after 20 ms."""
     backend = by_words()

@@ -9,17 +9,27 @@ from autorule.evaluation.baselines import Scores, baseline_scores
 from autorule.evaluation.matrix import PairMatrix
 from autorule.evaluation.records import Accuracy, Interval, MarginBin, SliceAccuracy
 from autorule.evaluation.resampling import bootstrap_means
+from autorule.evaluation.rewarded import rewarded_scores
 from autorule.evaluation.rule_statistics import length_matched, number
 from autorule.evaluation.weighting import SAME, pair_accuracy, pair_scores
 from autorule.records import Rule
+from autorule.stage_config import RewardConfig
 
 LEAST_SLICE = 20
 MARGIN_BINS = 5
+AS_REWARDED = "as rewarded"
 
 
-def accuracies(matrix: PairMatrix, rules: Sequence[Rule], rounds: int, seed: int) -> list[Accuracy]:
-    """Hard and soft verdicts with equal weights and with the rules' own, and the baselines that the matrix holds."""
-    ways = {**_rule_scores(matrix, rules), **baseline_scores(matrix)}
+def accuracies(
+    matrix: PairMatrix, rules: Sequence[Rule], reward: RewardConfig, rounds: int, seed: int
+) -> list[Accuracy]:
+    """As the reward counts, then hard and soft verdicts with equal weights and with the rules' own, and the baselines
+    that the matrix holds."""
+    ways = {
+        AS_REWARDED: rewarded_scores(matrix, rules, reward),
+        **_rule_scores(matrix, rules),
+        **baseline_scores(matrix),
+    }
     right = {name: pair_accuracy(*scores) for name, scores in ways.items()}
     plain = right["uniform, hard"]
     matched = length_matched(matrix)
@@ -45,17 +55,21 @@ def accuracies(matrix: PairMatrix, rules: Sequence[Rule], rounds: int, seed: int
     return found
 
 
-def slice_accuracies(matrix: PairMatrix, rules: Sequence[Rule], rounds: int, seed: int) -> list[SliceAccuracy]:
-    """Accuracy of the rule set by each value, with enough pairs, of each column."""
-    right = pair_accuracy(*pair_scores(matrix, np.array([rule.weight for rule in rules])))
+def slice_accuracies(
+    matrix: PairMatrix, rules: Sequence[Rule], reward: RewardConfig, rounds: int, seed: int
+) -> list[SliceAccuracy]:
+    """Accuracy of the reward by each value, with enough pairs, of each column."""
+    right = pair_accuracy(*rewarded_scores(matrix, rules, reward))
     found = []
     for column, values in matrix.slices.items():
-        known = np.asarray(values, dtype=object)
-        for value in sorted(set(values)):
-            own = (known == value) & ~np.isnan(right)
-            if own.sum() >= LEAST_SLICE:
-                [estimate] = bootstrap_means(right[own, None], matrix.prompts[own], seed, rounds)
-                found.append(SliceAccuracy(column=column, value=value, accuracy=estimate, n_pairs=int(own.sum())))
+        names, place = np.unique(np.asarray(values), return_inverse=True)
+        n_known = np.bincount(place[~np.isnan(right)], minlength=len(names))
+        for index in np.flatnonzero(n_known >= LEAST_SLICE):
+            own = (place == index) & ~np.isnan(right)
+            [estimate] = bootstrap_means(right[own, None], matrix.prompts[own], seed, rounds)
+            found.append(
+                SliceAccuracy(column=column, value=str(names[index]), accuracy=estimate, n_pairs=int(own.sum()))
+            )
     return found
 
 

@@ -10,8 +10,11 @@ from autorule.evaluation.agreement import Agreement, measure_agreement
 from autorule.evaluation.choosing import ALL, choose_weights, dev_and_test
 from autorule.evaluation.matrix import NO, YES, PairMatrix
 from autorule.evaluation.records import Interval, WeightingResult, Weightings
-from autorule.evaluation.resampling import ROUNDS
+from autorule.evaluation.resampling import ROUNDS, bootstrap_means
 from autorule.evaluation.selection import Selected, select_rules
+from autorule.evaluation.splits import on_test
+from autorule.evaluation.weighting import pair_accuracy, pair_scores
+from autorule.records import Rule
 from autorule.rule_editing import changed, without_dangling
 from autorule.rule_sets import Edit, RuleSet
 from autorule.rule_text import new_rule_id
@@ -20,6 +23,7 @@ from autorule.rule_text import new_rule_id
 def select(
     rule_set: RuleSet,
     matrix: PairMatrix,
+    prompt_ids: Sequence[str],
     method: str,
     by: str,
     rate: float,
@@ -29,17 +33,18 @@ def select(
 ) -> tuple[RuleSet, Weightings]:
     """The rules that dev keeps, weighed by `method` (or the best on dev), and every method's figures.
 
-    `matrix` holds the verdicts on the rules of the set. Pinned rules stay, with a weight of 1 where the method gives
-    them none. `invert`: rules that reliably point the wrong way are turned around instead of dropped. Statistics in the
-    rules are those on dev. Raises RuleSetError when nothing is kept, ConfigError for an unknown method or too few
-    prompts.
+    `matrix` holds the verdicts on the rules of the set, `prompt_ids` the hash of the prompt of each pair: those of dev
+    are noted in the set, so that no later evaluation uses them. Pinned rules stay, with a weight of 1 where the method
+    gives them none. `invert`: other rules that reliably point the wrong way are turned around instead of dropped.
+    Statistics in the rules are those on dev. Raises RuleSetError when nothing is kept, ConfigError for an unknown
+    method or too few prompts.
     """
     edits: list[Edit] = []
     if invert:
         rule_set, matrix, edits = _inverted(rule_set, matrix, by, rate, seed)
     weightings = choose_weights(matrix, rate, rounds, seed, method)
     [chosen] = [result for result in weightings.results if result.method == weightings.chosen]
-    dev, _ = dev_and_test(matrix, seed)
+    dev, test = dev_and_test(matrix, seed)
     found = measure_agreement(dev, rate)
     decisions = select_rules(dev, rate, agreement=found)
     kept = []
@@ -56,20 +61,37 @@ def select(
             f"none of {len(rule_set.rules)} rules agrees with people beyond chance, or gets a weight by "
             f"{chosen.method}; nothing is written: --by uniform{ALL} keeps all that do not point the wrong way"
         )
-    edits.append(Edit(action="weighted", by=by, rule_id="*", reason=_told(weightings, chosen)))
-    return changed(rule_set, without_dangling(kept), edits), weightings
+    reason = _told(weightings, chosen, _test_of_written(kept, test, rounds, seed), rule_set.reward.scale)
+    edits.append(Edit(action="weighted", by=by, rule_id="*", reason=reason))
+    is_dev = ~on_test(matrix.prompts, seed)
+    tuned = {*rule_set.tuned_prompts, *(prompt_ids[i] for i in np.flatnonzero(is_dev))}
+    return changed(rule_set, without_dangling(kept), edits, tuned_prompts=tuple(sorted(tuned))), weightings
+
+
+def _test_of_written(kept: Sequence[Rule], test: PairMatrix, rounds: int, seed: int) -> Interval:
+    """Accuracy on test of the weights as they are written, those of pinned rules among them."""
+    weight = {rule.rule_id: rule.weight for rule in kept}
+    weights = np.array([weight.get(rule_id, 0.0) for rule_id in test.rule_ids])
+    right = np.nan_to_num(pair_accuracy(*pair_scores(test, weights)), nan=0.5)
+    return bootstrap_means(right[:, None], test.prompts, seed, rounds)[0]
 
 
 def _inverted(
     rule_set: RuleSet, matrix: PairMatrix, by: str, rate: float, seed: int
 ) -> tuple[RuleSet, PairMatrix, list[Edit]]:
-    """Rules that dev says point the wrong way, turned around, in the set and in the matrix."""
+    """Rules that dev says point the wrong way, turned around, in the set and in the matrix: but for pinned ones, and
+    those whose opposite is in the set already."""
     dev, _ = dev_and_test(matrix, seed)
-    wrong = [i for i, one in enumerate(select_rules(dev, rate)) if one.decision == "reversed"]
     rules, edits = list(rule_set.rules), []
+    ids = {rule.rule_id for rule in rules}
+    wrong = [
+        i
+        for i, one in enumerate(select_rules(dev, rate))
+        if one.decision == "reversed" and not rules[i].pinned and _opposite_id(rules[i]) not in ids
+    ]
     for i in wrong:
         after = rules[i].model_copy(update={"inverted": not rules[i].inverted, "contradicts": ()})
-        after = after.model_copy(update={"rule_id": new_rule_id(after.criterion)})
+        after = after.model_copy(update={"rule_id": _opposite_id(rules[i])})
         edit = Edit(
             action="inverted", by=by, rule_id=after.rule_id, before=rules[i].criterion, after=after.criterion,
             reason="people prefer what breaks it",
@@ -78,6 +100,10 @@ def _inverted(
         edits.append(edit)
     mirrored = _mirrored(matrix, wrong, tuple(rule.rule_id for rule in rules))
     return changed(rule_set, without_dangling(rules), []), mirrored, edits
+
+
+def _opposite_id(rule: Rule) -> str:
+    return new_rule_id(rule.model_copy(update={"inverted": not rule.inverted}).criterion)
 
 
 def _mirrored(matrix: PairMatrix, columns: Sequence[int], rule_ids: tuple[str, ...]) -> PairMatrix:
@@ -110,16 +136,21 @@ def _why(decision: Selected, method: str) -> str:
     return f"{decision.decision}: {decision.reason}"
 
 
-def _told(weightings: Weightings, chosen: WeightingResult) -> str:
-    beside = "" if chosen.rule_weight is None else f"; {chosen.rule_weight:.4g} · the fraction beside the model's score"
+def _told(weightings: Weightings, chosen: WeightingResult, written: Interval, scale: float) -> str:
+    hinge = chosen.rule_weight is not None
+    beside = "" if chosen.rule_weight is None else (
+        f", together with the reward model's raw score and a rule_weight of {chosen.rule_weight / scale:.4g}"
+    )  # fmt: skip
+    pinned = "" if hinge or written == chosen.test else f", and with the pinned rules on {_percent(written)}"
     return (
-        f"{chosen.method}: right on {_percent(chosen.test)} of {weightings.n_test_pairs} test pairs, where all rules "
-        f"alike are on {_percent(weightings.uniform_test)}; on {weightings.n_dev_pairs} dev pairs "
-        f"{chosen.dev_accuracy:.1%} out of fold{beside}"
+        f"{chosen.method}: right on {_percent(chosen.test)} of {weightings.n_test_pairs} test pairs{beside}{pinned}, "
+        f"where all rules alike are on {_percent(weightings.uniform_test)}; on {weightings.n_dev_pairs} dev pairs "
+        f"{chosen.dev_accuracy:.1%} out of fold"
     )
 
 
 def _percent(interval: Interval) -> str:
-    if interval.value is None or interval.low is None or interval.high is None:
+    if interval.value is None:
         return "-"
-    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+    ends = "" if interval.low is None or interval.high is None else f" ({interval.low:.1%} to {interval.high:.1%})"
+    return f"{interval.value:.1%}{ends}"

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autorule.errors import InputError
 from autorule.evaluation.agreement import measure_agreement
 from autorule.evaluation.matrix import Floats, PairMatrix
-from autorule.evaluation.reading import pair_keys, read_matrix
+from autorule.evaluation.reading import matrix_pairs, read_matrix
 from autorule.evaluation.records import Interval
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
-from autorule.evaluation.weighting import pair_accuracy, pair_scores
+from autorule.evaluation.rewarded import rewarded_scores
+from autorule.evaluation.weighting import pair_accuracy
 from autorule.manifest import RunManifest
 from autorule.records import Record, content_id
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set
@@ -34,12 +35,15 @@ class Compared(Record):
     n_significant: int
     """Rules that agree with people beyond chance."""
     n_pairs: int
+    """Of prompts that none of the compared sets was mined from, or kept or weighed by."""
+    n_seen: int
+    """Pairs of such prompts, which are left out."""
     accuracy: Interval
-    """By the rules' own weights, hard; a pair without a score is a tie."""
+    """As the set's own reward counts; a pair without a reward on both sides is a tie."""
     question_tokens: int
     """Of all questions about one completion, estimated at four bytes each; its conversation comes on top once."""
     tokens_per_completion: float | None
-    """Of the calls that were sent, as the model's server or tokenizer counted them; None where the cache answered."""
+    """Of the verification, as the model's server or tokenizer counted them; None where the cache answered some."""
 
 
 class Difference(Record):
@@ -61,97 +65,128 @@ class Comparison(Record):
 
 
 class _Run(NamedTuple):
-    about: Compared
-    keys: list[tuple[int, str]]
-    right: Floats
+    folder: Path
+    manifest: RunManifest
+    rule_set: RuleSet
     matrix: PairMatrix
+    pairs: list[dict[str, Any]]
+    data_sha256: str
+
+    def without(self, seen: frozenset[str]) -> "_Run":
+        """The run without pairs of these prompts. Raises InputError when none is left."""
+        rows = np.flatnonzero([pair["prompt_id"] not in seen for pair in self.pairs])
+        if not len(rows):
+            raise InputError(
+                f"{self.folder}: rules were mined from, kept or weighed by each of its prompts; take other pairs"
+            )
+        return self._replace(matrix=self.matrix.of(rows), pairs=[self.pairs[row] for row in rows])
+
+    def right(self) -> Floats:
+        scores = rewarded_scores(self.matrix, self.rule_set.rules, self.rule_set.reward)
+        return np.nan_to_num(pair_accuracy(*scores), nan=0.5)
 
 
 def compare(folders: Sequence[Path], rounds: int = ROUNDS, seed: int = 0) -> Comparison:
     """Folders of evaluations: each rule set's accuracy, and the differences of all that share a data set.
 
-    Raises InputError for a folder that is no evaluation, and for the same rule set on the same data twice.
+    Prompts that any of the sets was mined from, or kept or weighed by, are left out for all. Raises InputError for a
+    folder that is no evaluation, for the same rule set on the same data twice, for pairs whose labels differ, and when
+    nothing is left.
     """
-    runs = [_read(folder, rounds, seed) for folder in folders]
-    seen: dict[tuple[str, str], str] = {}
-    for run in runs:
-        key = run.about.rule_set, run.about.data
-        if key in seen:
-            raise InputError(f"{run.about.folder} and {seen[key]} are the same rules on the same data; leave out one")
-        seen[key] = run.about.folder
+    whole = [_read(folder) for folder in folders]
+    _check_distinct(whole)
+    seen = frozenset(key for run in whole for key in run.rule_set.seen_prompts)
+    runs = [run.without(seen) for run in whole]
+    about = [_about(run, before.matrix.n_pairs, rounds, seed) for run, before in zip(runs, whole, strict=True)]
     differences = [
-        _difference(one, other, rounds, seed)
-        for i, other in enumerate(runs)
-        for one in runs[i + 1 :]
-        if one.about.data == other.about.data
-    ]
-    return Comparison(
-        runs=tuple(run.about for run in runs), differences=tuple(differences), bootstrap_rounds=rounds, seed=seed
-    )
+        Difference(
+            data=about[j].data, rule_set=about[j].rule_set, minus=about[i].rule_set,
+            **_difference(runs[j], runs[i], rounds, seed),
+        )
+        for i in range(len(runs))
+        for j in range(i + 1, len(runs))
+        if runs[i].data_sha256 == runs[j].data_sha256
+    ]  # fmt: skip
+    return Comparison(runs=tuple(about), differences=tuple(differences), bootstrap_rounds=rounds, seed=seed)
 
 
-def _read(folder: Path, rounds: int, seed: int) -> _Run:
+def _check_distinct(runs: Sequence[_Run]) -> None:
+    places: dict[tuple[str, str], Path] = {}
+    for run in runs:
+        key = content_id(dump_rule_set(run.rule_set)), run.data_sha256
+        if key in places:
+            raise InputError(f"{run.folder} and {places[key]} are the same rules on the same data; leave out one")
+        places[key] = run.folder
+
+
+def _read(folder: Path) -> _Run:
     try:
         manifest = RunManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{folder} has no {MANIFEST} of a run: {error!r:.200}; give the folder of an evaluation"
         ) from error
+    file = manifest.inputs.get("held_out", manifest.inputs.get("pairs"))
+    if file is None:
+        raise InputError(f"the run {manifest.run_id} names no file of pairs in its manifest; give an evaluation")
     rule_set = load_rule_set(folder / RULE_SET)
     matrix = read_matrix(folder, rule_set)
-    weights = np.array([rule.weight for rule in rule_set.rules])
-    right = np.nan_to_num(pair_accuracy(*pair_scores(matrix, weights)), nan=0.5)
-    [estimate] = bootstrap_means(right[:, None], matrix.prompts, seed, rounds)
-    found = measure_agreement(matrix)
-    about = Compared(
-        folder=str(folder),
-        rule_set=_name_of_rules(manifest, rule_set),
-        data=_name_of_data(manifest),
-        n_rules=len(rule_set.rules),
-        n_asked=sum(rule.check is None for rule in rule_set.rules),
+    if not matrix.n_pairs:
+        raise InputError(f"{folder}: no pair has verdicts on both sides; there is nothing to compare")
+    return _Run(folder, manifest, rule_set, matrix, matrix_pairs(folder, matrix), file.sha256)
+
+
+def _about(run: _Run, n_before: int, rounds: int, seed: int) -> Compared:
+    rules = run.rule_set.rules
+    found = measure_agreement(run.matrix)
+    [estimate] = bootstrap_means(run.right()[:, None], run.matrix.prompts, seed, rounds)
+    file = run.manifest.inputs.get("held_out", run.manifest.inputs.get("pairs"))
+    return Compared(
+        folder=str(run.folder),
+        rule_set=_name_of_rules(run.manifest, run.rule_set),
+        data=f"{Path(file.path).name if file else ''} {run.data_sha256[:6]}",
+        n_rules=len(rules),
+        n_asked=sum(rule.check is None for rule in rules),
         n_significant=int((found.significant & (found.agreement > 0.5)).sum()),
-        n_pairs=matrix.n_pairs,
+        n_pairs=run.matrix.n_pairs,
+        n_seen=n_before - run.matrix.n_pairs,
         accuracy=estimate,
-        question_tokens=sum(estimate_tokens(rule.text) for rule in rule_set.rules if rule.check is None),
-        tokens_per_completion=_tokens_per_completion(manifest, rule_set),
+        question_tokens=sum(estimate_tokens(rule.text) for rule in rules if rule.check is None),
+        tokens_per_completion=_tokens_per_completion(run.manifest),
     )
-    return _Run(about, pair_keys(folder, matrix), right, matrix)
 
 
-def _difference(one: _Run, other: _Run, rounds: int, seed: int) -> Difference:
-    place = {key: i for i, key in enumerate(other.keys)}
-    shared = [(i, place[key]) for i, key in enumerate(one.keys) if key in place]
+def _difference(one: _Run, other: _Run, rounds: int, seed: int) -> dict[str, Any]:
+    """n_pairs and accuracy of a Difference."""
+    place = {_key(pair): i for i, pair in enumerate(other.pairs)}
+    shared = [(i, place[key]) for i, pair in enumerate(one.pairs) if (key := _key(pair)) in place]
     if not shared:
-        raise InputError(f"{one.about.folder} and {other.about.folder} have no pair in common")
+        raise InputError(f"{one.folder} and {other.folder} have no pair in common")
+    for i, j in shared:
+        if one.pairs[i]["chosen_id"] != other.pairs[j]["chosen_id"]:
+            raise InputError(
+                f"{one.folder} and {other.folder} prefer different sides in row {one.pairs[i]['row']}; evaluate both "
+                "with the same columns and winner values"
+            )
     mine, theirs = (np.array(indices) for indices in zip(*shared, strict=True))
-    gain = (one.right[mine] - other.right[theirs])[:, None]
+    gain = (one.right()[mine] - other.right()[theirs])[:, None]
     [estimate] = bootstrap_means(gain, one.matrix.prompts[mine], seed, rounds)
-    return Difference(
-        data=one.about.data,
-        rule_set=one.about.rule_set,
-        minus=other.about.rule_set,
-        n_pairs=len(shared),
-        accuracy=estimate,
-    )
+    return {"n_pairs": len(shared), "accuracy": estimate}
+
+
+def _key(pair: dict[str, Any]) -> tuple[int, str]:
+    return pair["row"], pair["pair_id"]
 
 
 def _name_of_rules(manifest: RunManifest, rule_set: RuleSet) -> str:
     given = manifest.config.get("rules")
     name = Path(given).stem if isinstance(given, str) else manifest.run_id
-    return f"{name} {content_id('rule set', dump_rule_set(rule_set))[:6]}"
+    return f"{name} {content_id(dump_rule_set(rule_set))[:6]}"
 
 
-def _name_of_data(manifest: RunManifest) -> str:
-    file = manifest.inputs.get("held_out", manifest.inputs.get("pairs"))
-    if file is None:
-        raise InputError(f"the run {manifest.run_id} names no file of pairs in its manifest; give an evaluation")
-    return f"{Path(file.path).name} {file.sha256[:6]}"
-
-
-def _tokens_per_completion(manifest: RunManifest, rule_set: RuleSet) -> float | None:
+def _tokens_per_completion(manifest: RunManifest) -> float | None:
     """Only where nearly nothing came from the cache: else the calls that were sent are no fair sample."""
     usage = manifest.usage.get("verification")
-    if usage is None or not usage.sent or usage.cached > 0.01 * usage.sent:
+    if usage is None or not usage.sent or usage.cached > 0.01 * usage.sent or not manifest.funnel.completions:
         return None
-    n_asked = sum(rule.check is None for rule in rule_set.rules)
-    return (usage.prompt_tokens + usage.completion_tokens) * n_asked / usage.sent
+    return (usage.prompt_tokens + usage.completion_tokens) / manifest.funnel.completions

@@ -16,12 +16,14 @@ from autorule.evaluation.resampling import ROUNDS
 from autorule.evaluation.rule_statistics import rule_statistics
 from autorule.evaluation.threads import one_thread
 from autorule.records import Rule
+from autorule.stage_config import RewardConfig
 from autorule.token_estimate import estimate_tokens
 
 
 def evaluate(
     matrix: PairMatrix,
     rules: Sequence[Rule],
+    reward: RewardConfig | None = None,
     rate: float = FALSE_DISCOVERY_RATE,
     rounds: int = ROUNDS,
     seed: int = 0,
@@ -31,12 +33,13 @@ def evaluate(
 ) -> Evaluation:
     """Statistics of each rule and of the set, and what selection and weights would bring.
 
-    `rules` are those of the matrix, in its order. `flips`: what was changed in the question -> rule id -> share of
-    verdicts that changed with it. `seed` fixes the split into dev and test, the folds and the bootstrap.
-    Raises InputError when there is no pair.
+    `rules` are those of the matrix, in its order, and `reward` says how their set counts them. `flips`: what was
+    changed in the question -> rule id -> share of verdicts that changed with it. `seed` fixes the split into dev and
+    test, the folds and the bootstrap. Raises InputError when there is no pair.
     """
     if not matrix.n_pairs:
         raise InputError("no pair has verdicts on both sides: there is nothing to evaluate")
+    reward = reward or RewardConfig()
     with one_thread():
         phi = phi_of_verdicts(matrix)
         tokens = [estimate_tokens(rule.text) for rule in rules]
@@ -45,8 +48,8 @@ def evaluate(
             n_pairs=matrix.n_pairs,
             n_prompts=matrix.n_prompts,
             rules=tuple(rule_statistics(matrix, rules, phi, tokens, flips or {}, rate)),
-            accuracies=tuple(accuracies(matrix, rules, rounds, seed)),
-            slices=tuple(slice_accuracies(matrix, rules, rounds, seed)),
+            accuracies=tuple(accuracies(matrix, rules, reward, rounds, seed)),
+            slices=tuple(slice_accuracies(matrix, rules, reward, rounds, seed)),
             margins=tuple(margin_bins(matrix, rules)),
             phi_verdicts=_rounded(phi),
             phi_differences=_rounded(phi_of_differences(matrix)),

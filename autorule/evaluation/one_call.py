@@ -6,7 +6,7 @@ Both orders are asked, since models lean towards a position (Zheng et al. 2023, 
 from collections.abc import Iterator, Sequence
 
 from autorule.backends.base import Backend, ChoiceRequest, Question
-from autorule.conversation import ROLE_LABELS, final_view
+from autorule.conversation import ROLE_LABELS, final_view, longest_allowed
 from autorule.prompting import fence_for, load_prompt, trim_middle
 from autorule.records import Completion, Failure, Messages, Record
 
@@ -66,7 +66,7 @@ def _conversation(first: Completion, second: Completion, max_chars: int) -> str:
     """The prompt, then both responses, each text in a fence that none of them can close."""
     parts = [(ROLE_LABELS[turn.role], turn.content) for turn in first.prompt]
     parts += [("Response A", _text(first)), ("Response B", _text(second))]
-    limit = max(1, max_chars // len(parts))
+    limit = longest_allowed([len(text) for _, text in parts], max_chars)
     shown = [(name, trim_middle(text, limit).text) for name, text in parts]
     fence = fence_for(text for _, text in shown)
     return "\n\n".join(f"{name}:\n{fence}\n{text}\n{fence}" for name, text in shown)

@@ -10,6 +10,7 @@ from autorule.conversation import final_view
 from autorule.records import Messages, PreferencePair
 from autorule.rule_sets import RuleSet, prompt_hash
 from autorule.run_folder import HELD_OUT_PAIRS
+from autorule.verification import completion_id
 
 SLICE = "slice:"
 """Beginning of the names of columns that an evaluation is sliced by."""
@@ -22,6 +23,7 @@ def pair_rows(pairs: Iterable[PreferencePair]) -> list[dict[str, Any]]:
             "row": pair.row,
             "pair_id": pair.pair_id,
             "prompt_id": prompt_hash(pair.prompt),
+            "chosen_id": completion_id(pair.prompt, pair.chosen),
             "chosen_length": _length(pair.chosen),
             "rejected_length": _length(pair.rejected),
             "chosen_first": pair.chosen_first,
@@ -37,7 +39,8 @@ def write_pair_table(path: Path, rows: list[dict[str, Any]]) -> None:
     import pyarrow.parquet as pq
 
     kinds = {
-        "row": pa.int64(), "pair_id": pa.string(), "prompt_id": pa.string(), "chosen_length": pa.int64(),
+        "row": pa.int64(), "pair_id": pa.string(), "prompt_id": pa.string(), "chosen_id": pa.string(),
+        "chosen_length": pa.int64(),
         "rejected_length": pa.int64(), "chosen_first": pa.bool_(), "strength": pa.float64(),
     }  # fmt: skip
     names = [*kinds, *(name for name in (rows[0] if rows else ()) if name.startswith(SLICE))]
@@ -48,11 +51,11 @@ def write_pair_table(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def leaked_pairs(folder: Path, rule_set: RuleSet) -> int:
-    """How many pairs of a run have a prompt that the rules were mined from."""
+    """How many pairs of a run have a prompt that the rules were mined from, or kept or weighed by."""
     import pyarrow.parquet as pq
 
     ids = pq.read_table(folder / HELD_OUT_PAIRS, columns=["prompt_id"])["prompt_id"].to_pylist()
-    return sum(prompt_id in rule_set.mined_prompts for prompt_id in ids)
+    return sum(prompt_id in rule_set.seen_prompts for prompt_id in ids)
 
 
 def _length(messages: Messages) -> int:

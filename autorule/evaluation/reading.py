@@ -1,93 +1,157 @@
 """A run on held-out pairs, read back as a matrix."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autorule.errors import InputError
 from autorule.evaluation.matrix import NO, NOT_APPLICABLE, UNSCORED, YES, Floats, Ints, PairMatrix
 from autorule.evaluation.pair_table import SLICE
-from autorule.rule_sets import RuleSet
-from autorule.run_folder import BASELINES, FLIPS, HELD_OUT_PAIRS, VERDICTS
+from autorule.records import Rule
+from autorule.rule_sets import RuleSet, load_rule_set
+from autorule.run_folder import BASELINES, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
 
-LABELS = {"yes": YES, "no": NO, "not_applicable": NOT_APPLICABLE, None: UNSCORED}
+LABELS = {"yes": YES, "no": NO, "not_applicable": NOT_APPLICABLE}
 
 
 def read_matrix(folder: Path, rule_set: RuleSet) -> PairMatrix:
-    """The verdicts of a run on held-out pairs. Pairs of which a side is missing are left out.
+    """The verdicts of a run on held-out pairs, those of a shard that failed left out.
 
-    Raises InputError when the folder is no such run, or its verdicts are not on these rules.
+    Raises InputError when the folder is no such run, a file of it is broken, or its verdicts are not on these rules, by
+    this prompt and these thresholds.
     """
-    import pyarrow.parquet as pq
-
     for name in (HELD_OUT_PAIRS, VERDICTS):
         if not (folder / name).exists():
             raise InputError(
                 f"{folder} has no {name}: give the folder of an evaluation, or of an extraction with --held-out"
             )
-    verdicts = pq.read_table(folder / VERDICTS, columns=["row", "rule_id", "verdict", "p_yes"])
-    n_rules = len(rule_set.rules)
-    rule_ids = tuple(rule.rule_id for rule in rule_set.rules)
-    if verdicts["rule_id"].to_pylist() != list(rule_ids) * (verdicts.num_rows // n_rules):
-        raise InputError(f"the verdicts in {folder} are not those of this rule set; evaluate it anew")
-    labels = np.array([LABELS[label] for label in verdicts["verdict"].to_pylist()], dtype=np.int8).reshape(-1, n_rules)
-    p_yes = verdicts["p_yes"].to_numpy(zero_copy_only=False).astype(np.float64).reshape(-1, n_rules)
-    rows = verdicts["row"].to_numpy()[::n_rules]
+    _check_same_verifier(folder, rule_set)
+    with _whole(folder, VERDICTS):
+        rows, labels, p_yes = _read_verdicts(folder, rule_set)
     first = np.arange(0, len(rows) - 1, 2)  # both sides of a pair follow each other, and a shard holds whole pairs
     if len(rows) % 2 or (rows[first] != rows[first + 1]).any():
         raise InputError(f"the verdicts in {folder} are not on pairs: give the folder of an evaluation")
-    known = _rows_of(folder / HELD_OUT_PAIRS, rows[first])
-    baselines = _rows_of(folder / BASELINES, rows[first]) if (folder / BASELINES).exists() else []
+    with _whole(folder, HELD_OUT_PAIRS):
+        known = read_pair_records(folder, rows[first])
+        prompts = _prompt_numbers([row["prompt_id"] for row in known])
+        strength = _column(known, "strength")
+        lengths = _column(known, "chosen_length"), _column(known, "rejected_length")
+        chosen_first = _column(known, "chosen_first")
+        names = [name for name in (known[0] if known else ()) if name.startswith(SLICE)]
+    with _whole(folder, BASELINES):
+        baselines = _rows_of(folder / BASELINES, rows[first]) if (folder / BASELINES).exists() else []
+        models = _column(baselines, "chosen_model"), _column(baselines, "rejected_model")
+        one_call = _one_call(baselines)
     soft = not np.isnan(p_yes).all()
-    names = [name for name in (known[0] if known else ()) if name.startswith(SLICE)]
-    strength = _column(known, "strength")
     return PairMatrix(
-        rule_ids=rule_ids,
+        rule_ids=tuple(rule.rule_id for rule in rule_set.rules),
         chosen=labels[first],
         rejected=labels[first + 1],
-        prompts=_prompt_numbers([row["prompt_id"] for row in known]),
+        prompts=prompts,
         chosen_p=p_yes[first] if soft else None,
         rejected_p=p_yes[first + 1] if soft else None,
-        chosen_length=_column(known, "chosen_length"),
-        rejected_length=_column(known, "rejected_length"),
-        strength=None if strength is None else np.nan_to_num(strength, nan=1.0),
-        chosen_first=_column(known, "chosen_first"),
-        chosen_model=_column(baselines, "chosen_model"),
-        rejected_model=_column(baselines, "rejected_model"),
-        one_call=_one_call(baselines),
+        chosen_length=lengths[0],
+        rejected_length=lengths[1],
+        strength=None if strength is None else np.where(np.isnan(strength), np.nanmean(strength), strength),
+        chosen_first=chosen_first,
+        chosen_model=models[0],
+        rejected_model=models[1],
+        one_call=one_call,
         slices={name.removeprefix(SLICE): [row[name] for row in known] for name in names},
         na_policy=rule_set.verification.na_policy,
     )
 
 
-def pair_keys(folder: Path, matrix: PairMatrix) -> list[tuple[int, str]]:
-    """Row number and pair id of each pair of a run's matrix, in its order."""
+def matrix_pairs(folder: Path, matrix: PairMatrix) -> list[dict[str, Any]]:
+    """The records of the pairs of a run's matrix, in its order."""
     import pyarrow.parquet as pq
 
     rows = pq.read_table(folder / VERDICTS, columns=["row"])["row"].to_numpy()[:: 2 * matrix.n_rules]
-    return [
-        (int(row), record["pair_id"]) for row, record in zip(rows, _rows_of(folder / HELD_OUT_PAIRS, rows), strict=True)
-    ]
+    return read_pair_records(folder, rows)
+
+
+def read_pair_records(folder: Path, rows: Ints) -> list[dict[str, Any]]:
+    return _rows_of(folder / HELD_OUT_PAIRS, rows)
 
 
 def read_flips(folder: Path) -> dict[str, dict[str, float | None]]:
     """What was changed in the question -> rule id -> share of verdicts that changed; empty where nothing was tried."""
     path = folder / FLIPS
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    with _whole(folder, FLIPS):
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def read_position_bias(folder: Path) -> float | None:
-    """Of the one-call verdicts of a run: share of probability, over both orders, for the response shown first."""
+    """Of the one-call verdicts of a run: mean probability, over both orders, of the response shown first."""
     import pyarrow.parquet as pq
 
     path = folder / BASELINES
     if not path.exists():
         return None
-    table = pq.read_table(path, columns=["one_call_first", "one_call_second"]).to_pandas().to_numpy(dtype=np.float64)
-    shown_first = np.column_stack([table[:, 0], 1 - table[:, 1]])
-    return None if np.isnan(shown_first).all() else float(np.nanmean(shown_first))
+    with _whole(folder, BASELINES):
+        table = pq.read_table(path, columns=["one_call_first", "one_call_second"])
+        shown_first = [table["one_call_first"].to_numpy(), 1 - table["one_call_second"].to_numpy()]
+    probabilities = np.concatenate(shown_first).astype(np.float64)
+    return None if np.isnan(probabilities).all() else float(np.nanmean(probabilities))
+
+
+@contextmanager
+def _whole(folder: Path, name: str) -> Iterator[None]:
+    """What a broken or foreign file raises, as an InputError with its name."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise InputError(
+            f"{folder / name} can't be read: {error!r:.200}; evaluate again, with another run id"
+        ) from error
+
+
+def _check_same_verifier(folder: Path, rule_set: RuleSet) -> None:
+    """Weights may differ from those of the run: nothing was asked by them."""
+    if not (folder / RULE_SET).exists():
+        return
+    asked = load_rule_set(folder / RULE_SET)
+    if [rule.rule_id for rule in asked.rules] != [rule.rule_id for rule in rule_set.rules]:
+        raise InputError(f"the verdicts in {folder} are not those of this rule set; evaluate it anew")
+    for rule, now in zip(asked.rules, rule_set.rules, strict=True):
+        if _as_asked(rule) != _as_asked(now):
+            raise InputError(
+                f"the verdicts in {folder} were made with another text, threshold or check of rule {rule.rule_id}; "
+                "evaluate the rule set anew"
+            )
+    if asked.verification != rule_set.verification:
+        raise InputError(
+            f"the verdicts in {folder} were made with other settings of the verification; evaluate the rule set anew"
+        )
+
+
+def _as_asked(rule: Rule) -> tuple[Any, ...]:
+    return rule.text, rule.threshold, rule.check, rule.inverted
+
+
+def _read_verdicts(folder: Path, rule_set: RuleSet) -> tuple[Ints, NDArray[np.int8], Floats]:
+    """(row number, labels, P(yes)) of each completion, with a column for each rule. No text becomes an object."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / VERDICTS, columns=["row", "rule_id", "verdict", "p_yes"])
+    rule_ids, names = [rule.rule_id for rule in rule_set.rules], list(LABELS)
+    n_rules = len(rule_ids)
+    place = pc.index_in(table["rule_id"], value_set=pa.array(rule_ids)).to_numpy()
+    if len(place) % n_rules or (place.reshape(-1, n_rules) != np.arange(n_rules)).any():
+        raise InputError(f"the verdicts in {folder} are not those of this rule set; evaluate it anew")
+    index = pc.index_in(table["verdict"], value_set=pa.array(names)).fill_null(-1).to_numpy()
+    if (index < 0).sum() != table["verdict"].null_count:
+        raise ValueError(f"a verdict is none of {', '.join(names)} and null")
+    labels = np.array([*LABELS.values(), UNSCORED], dtype=np.int8)[index].reshape(-1, n_rules)
+    p_yes = table["p_yes"].to_numpy().astype(np.float64, copy=False).reshape(-1, n_rules)
+    return table["row"].to_numpy()[::n_rules], labels, p_yes
 
 
 def _rows_of(path: Path, rows: Ints) -> list[dict[str, Any]]:

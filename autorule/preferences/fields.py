@@ -200,7 +200,7 @@ class FieldMap:
             tie=tie,
             embedding=self._embedding(row),
             chosen_first=None if given_order is None else given_order == "chosen_first",
-            strength=self._strength(row),
+            strength=None if tie else self._strength(row),
             slices={name: as_id(row.values.get(name)) or "" for name in self.slices},
         )
 
@@ -225,8 +225,8 @@ class FieldMap:
         return None if math.isnan(score) else score
 
     def _strength(self, row: Row) -> float | None:
-        """Without its sign, which only says which side: that is told by the label."""
-        strength = self._score(row, "strength")
+        """Of a column that was mapped; without its sign, which only says which side: that is told by the label."""
+        strength = self._score(row, "strength") if "strength" in self.columns else None
         if strength is None:
             return None
         if strength == 0 or math.isinf(strength):

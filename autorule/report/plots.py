@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from autorule.evaluation.accuracies import AS_REWARDED
 from autorule.evaluation.records import Accuracy, CurvePoint, Evaluation, Interval, MarginBin, Matrix, RuleStatistics
 from autorule.report.drawing import BLUE, GREY, INK, MUTED, ORANGE, PURPLE, Plot, percent_axis
 from autorule.report.text import interval_text, number, shortened, visible
@@ -105,7 +106,7 @@ def accuracy_plot(ways: tuple[Accuracy, ...]) -> Plot:
 
 def is_of_rules(way: Accuracy) -> bool:
     """Whether the rules score the pair; every other way is a baseline."""
-    return way.name.startswith(("uniform", "weighted"))
+    return way.name.startswith(("uniform", "weighted", AS_REWARDED))
 
 
 def margin_plot(bins: tuple[MarginBin, ...]) -> Plot:

@@ -27,6 +27,24 @@ class RewardModel:
         self._lock = threading.Lock()
         self._local: _LocalModel | None = None
 
+    def check(self) -> None:
+        """Raises BackendError when the model is not there: one that is served is asked once, one that is local is
+        looked for, without its weights. MissingExtraError without transformers."""
+        if self._config.base_url is not None:
+            shown = (Message(role="user", content="Hello"), Message(role="assistant", content="Hello"))
+            [score] = _served_scores(self._config, self._config.base_url, [shown])
+            if isinstance(score, str):
+                raise BackendError(score)
+            return
+        try:
+            import transformers
+        except ImportError as error:
+            raise MissingExtraError("transformers", "local", "a reward model in this process") from error
+        try:
+            transformers.AutoConfig.from_pretrained(self._config.model, revision=self._config.revision or "main")
+        except (OSError, ValueError) as error:
+            raise BackendError(_not_there(self._config, error)) from error
+
     def scores(self, conversations: Sequence[Messages]) -> list[float | str]:
         """The raw score (a logit) of each conversation, which ends with the response; or why it has none.
 
@@ -92,6 +110,14 @@ class _LocalModel(NamedTuple):
     max_tokens: int
 
 
+def _not_there(config: RewardModelConfig, error: Exception) -> str:
+    first_line = str(error).strip().partition("\n")[0]
+    return (
+        f"can't load the reward model {config.model!r}: {first_line}; give the folder or hub name of a "
+        "sequence-classification model"
+    )
+
+
 def _load(config: RewardModelConfig) -> _LocalModel:
     try:
         import torch
@@ -108,11 +134,7 @@ def _load(config: RewardModelConfig) -> _LocalModel:
             config.model, revision=config.revision or "main", dtype=getattr(torch, dtype)
         )
     except (OSError, ValueError, RuntimeError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise BackendError(
-            f"can't load the reward model {config.model!r}: {first_line}; give the folder or hub name of a "
-            "sequence-classification model"
-        ) from error
+        raise BackendError(_not_there(config, error)) from error
     if model.config.num_labels != 1:
         raise BackendError(
             f"reward model {config.model!r} has {model.config.num_labels} labels; a reward model has one"

@@ -53,7 +53,8 @@ def test_rules_are_measured_and_selected(folder):
     assert [edit.action for edit in after.history] == ["dropped", "dropped", "weighted"]
     assert sorted(edit.reason.partition(":")[0] for edit in after.history[:2]) == ["reversed", "unproven"]
     assert after.history[2].by == "me"
-    assert after.history[2].reason.startswith("uniform: right on 100.0% (100.0% to 100.0%) of")
+    assert after.history[2].reason.startswith("uniform: right on 100.0% of")  # too few prompts for an interval
+    assert 15 < len(after.tuned_prompts) < 30
     other = autorule("select", "better.json", "outputs/r", "--out", "x.json", cwd=folder, code=2)
     assert "are not those of this rule set; evaluate it anew" in other
 
@@ -71,7 +72,8 @@ def test_a_rule_that_points_the_wrong_way_is_turned_around_when_asked(folder):
     autorule("select", "apples.json", "outputs/apples", "--out", "no_apples.json", "--invert", cwd=folder)
     [rule] = load_rule_set(folder / "no_apples.json").rules
     assert rule.inverted and rule.text == "Mention apples." and rule.rule_id != only_apples.rules[0].rule_id
-    shown = autorule("evaluate", "no_apples.json", "pairs.jsonl", *SCRIPTED, "--run-id", "again", cwd=folder)
+    again = ("--leave-out-leaked", "--run-id", "again")
+    shown = autorule("evaluate", "no_apples.json", "pairs.jsonl", *SCRIPTED, *again, cwd=folder)
     [measured] = read(folder, "again").rules
     assert measured.agreement.value == 1.0 and "Not true of the" in shown
     assert measured.text == "Not true of the response: Mention apples."
@@ -161,3 +163,59 @@ def test_rule_sets_are_compared_on_the_same_pairs(folder):
     assert difference["n_pairs"] == 60 and difference["accuracy"]["value"] == 0.5
     assert "two evaluations or more" in autorule("compare", "outputs/all", cwd=folder, code=2)
     assert "has no manifest.json" in autorule("compare", "outputs/all", "nowhere", cwd=folder, code=2)
+
+
+def test_pairs_that_rules_were_chosen_by_are_refused_or_left_out(folder):
+    autorule("evaluate", "rules.json", "pairs.jsonl", *SCRIPTED, "--run-id", "r", cwd=folder)
+    autorule("select", "rules.json", "outputs/r", "--out", "better.json", cwd=folder)
+    call = ("evaluate", "better.json", "pairs.jsonl", *SCRIPTED)
+    refused = autorule(*call, "--run-id", "refused", cwd=folder, code=2)
+    assert "mined from, or chosen by" in refused and "--leave-out-leaked" in refused
+    autorule(*call, "--leave-out-leaked", "--run-id", "test", cwd=folder)
+    n_test = 60 - 2 * len(load_rule_set(folder / "better.json").tuned_prompts)
+    assert read(folder, "test").n_pairs == n_test and read(folder, "test").leaked_pairs == 0
+    # Compared, both sets are measured on the pairs that neither was chosen by.
+    autorule(*call, "--allow-leakage", "--run-id", "all", cwd=folder)
+    shown = autorule("compare", "outputs/r", "outputs/all", "--out", "found.json", cwd=folder)
+    [difference] = json.loads((folder / "found.json").read_text())["differences"]
+    assert difference["n_pairs"] == n_test and f"{60 - n_test} pairs were left out" in shown
+
+
+def test_verdicts_are_read_by_what_asked_for_them(folder):
+    autorule("evaluate", "rules.json", "pairs.jsonl", *SCRIPTED, "--run-id", "r", "--set", "seed=7", cwd=folder)
+    anew = ("evaluate", "rules.json", "--verdicts", "outputs/r")
+    autorule(*anew, cwd=folder)
+    assert read(folder).seed == 7
+    assert "leave out the settings of slices" in autorule(*anew, "--slice", "kind", cwd=folder, code=2)
+    rule_set = load_rule_set(folder / "rules.json")
+    stricter = [rule.model_copy(update={"threshold": 0.9}) for rule in rule_set.rules]
+    (folder / "stricter.json").write_text(dump_rule_set(rule_set.model_copy(update={"rules": tuple(stricter)})))
+    other = autorule("evaluate", "stricter.json", "--verdicts", "outputs/r", cwd=folder, code=2)
+    assert "another text, threshold or check" in other
+    (folder / "outputs/r/04_pairs.parquet").write_bytes(b"PAR1 no table")
+    broken = autorule(*anew, cwd=folder, code=2)
+    assert "04_pairs.parquet can't be read" in broken and "Traceback" not in broken
+
+
+def test_labels_that_differ_are_not_compared(folder):
+    rows = [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+    rows = [{"prompt": r["prompt"], "response_a": r["chosen"], "response_b": r["rejected"], "winner": 1} for r in rows]
+    (folder / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "pears.json").write_text(dump_rule_set(make_rule_set("Mention pears.")), encoding="utf-8")
+    for name, values, run_id in (("rules.json", "a=1,b=2", "one"), ("pears.json", "a=2,b=1", "other")):
+        options = ("--winner-values", values, "--run-id", run_id, "--no-one-call", "--flip-sample", "0")
+        autorule("evaluate", name, "w.jsonl", *SCRIPTED, *options, cwd=folder)
+    refused = autorule("compare", "outputs/one", "outputs/other", cwd=folder, code=2)
+    assert "prefer different sides in row 1" in refused
+
+
+def test_a_baseline_that_fails_sinks_no_verdicts(folder):
+    options = ("--reward-model", "nowhere/at/all")
+    missing = autorule(
+        "evaluate", "rules.json", "pairs.jsonl", *SCRIPTED, *options, "--run-id", "m", cwd=folder, code=2
+    )
+    assert "can't load the reward model" in missing and not (folder / "outputs/m").exists()
+    breaks = ("--backend", "scripted", "--model", "tests.scripts:breaks_about_both", "--no-prefect", "--run-id", "b")
+    failed = autorule("evaluate", "rules.json", "pairs.jsonl", *breaks, cwd=folder, code=3)
+    assert "baselines: told to break" in failed
+    assert read(folder, "b").n_pairs == 60 and read(folder, "b").rules[0].flips

@@ -50,8 +50,8 @@ def test_extraction_leaves_the_files_that_the_readme_lists_and_the_counts_add_up
     manifest, folder = extract(tmp_path, held_out=HELD_OUT)
     assert {path.name for path in folder.iterdir()} == {
         "manifest.json", "00_pairs.jsonl", "01_interpretations.jsonl", "02_candidate_rules.jsonl", "03_rule_set.json",
-        "03_dropped_candidates.jsonl", "04_pairs.parquet", "04_verdicts.parquet", "05_rewards.parquet", "failures.jsonl",
-        "rejected_rows.jsonl", "rejected_held_out_rows.jsonl",
+        "03_dropped_candidates.jsonl", "04_pairs.parquet", "04_verdicts.parquet", "05_rewards.parquet",
+        "failures.jsonl", "rejected_rows.jsonl", "rejected_held_out_rows.jsonl",
     }  # fmt: skip
     assert manifest.status == "completed"
     funnel = manifest.funnel
@@ -80,7 +80,7 @@ def test_lineage_runs_from_each_rule_to_its_pairs(tmp_path):
             assert (
                 rule.text.removeprefix("The response should ").rstrip(".") in chains[candidate.interpretation_id].chain
             )
-    assert {prompt_hash(pair.prompt) for pair in pairs.values()} == rule_set.mined_prompts
+    assert {prompt_hash(pair.prompt) for pair in pairs.values()} == rule_set.seen_prompts
     supports = [(-rule.support, rule.text) for rule in rule_set.rules]
     assert supports == sorted(supports)
 

@@ -17,8 +17,12 @@ from autorule.evaluation.evaluate import evaluate
 from autorule.evaluation.matrix import NO, NOT_APPLICABLE, UNSCORED, YES, PairMatrix
 from autorule.evaluation.redundancy import phi_of_differences, phi_of_verdicts
 from autorule.evaluation.resampling import bootstrap_means
+from autorule.evaluation.rewarded import rewarded_scores
 from autorule.evaluation.splits import on_test
-from autorule.records import Rule
+from autorule.records import Rule, Verdict
+from autorule.rewards.rule_reward import tally_verdicts
+from autorule.stage_config import RewardConfig
+from tests.conftest import make_rule_set
 from tests.simulated_verdicts import simulate
 
 AGREEMENTS = (0.75, 0.65, 0.5, 0.4)
@@ -153,7 +157,7 @@ def test_gain_is_what_the_set_loses_without_the_rule(matrix, found):
 
 def test_accuracies_are_those_of_plain_loops(matrix):
     weights = [2.0, 1.0, 1.0, 0.5]
-    by_name = {one.name: one for one in accuracies(matrix, rules_of(matrix, weights), 300, 0)}
+    by_name = {one.name: one for one in accuracies(matrix, rules_of(matrix, weights), RewardConfig(), 300, 0)}
     for name, own in (("uniform, hard", [1.0] * 4), ("weighted, hard", weights)):
         known = [one for one in told_right(matrix, own) if one is not None]
         assert by_name[name].n_pairs == len(known) and by_name[name].accuracy.value == pytest.approx(np.mean(known))
@@ -182,7 +186,7 @@ def test_the_bootstrap_over_prompts_is_that_of_scipy_over_their_means():
 
 
 def test_slices_are_accuracies_of_their_pairs(matrix):
-    found = {one.value: one for one in slice_accuracies(matrix, rules_of(matrix), 200, 0)}
+    found = {one.value: one for one in slice_accuracies(matrix, rules_of(matrix), RewardConfig(min_scored=0), 200, 0)}
     right = told_right(matrix, [1.0] * 4)
     for value in ("a", "b"):
         own = [one for one, kind in zip(right, matrix.slices["kind"], strict=True) if kind == value and one is not None]
@@ -227,3 +231,26 @@ def test_no_pair_is_an_error():
     matrix = PairMatrix(("a", "b"), none, none, np.arange(0))
     with pytest.raises(InputError, match="no pair has verdicts on both sides"):
         evaluate(matrix, rules_of(matrix))
+
+
+@pytest.mark.parametrize("fraction", ["hard", "soft"])
+@pytest.mark.parametrize("policy", ["excluded", "satisfied", "unsatisfied"])
+def test_sides_are_scored_as_the_reward_scores_them(matrix, fraction, policy):
+    reward = RewardConfig(fraction=fraction, min_scored=0.8)
+    made = make_rule_set("a", "b", "c", "d")
+    verification = made.verification.model_copy(update={"na_policy": policy})
+    rules = tuple(rule.model_copy(update={"weight": w}) for rule, w in zip(made.rules, (2, 1, 1, 0.5), strict=True))
+    rule_set = made.model_copy(update={"rules": rules, "reward": reward, "verification": verification})
+    own = dataclasses.replace(matrix, na_policy=policy).of(np.arange(80))
+    names = {YES: "yes", NO: "no", NOT_APPLICABLE: "not_applicable", UNSCORED: None}
+    sides = ((own.chosen, own.chosen_p), (own.rejected, own.rejected_p))
+    for scores, (labels, p_yes) in zip(rewarded_scores(own, rules, reward), sides, strict=True):
+        for score, row, p in zip(scores, labels, p_yes, strict=True):
+            verdicts = [
+                Verdict(
+                    completion_id="c", rule_id=rule.rule_id, verdict=names[int(label)], p_yes=None if label < 0 else q
+                )
+                for rule, label, q in zip(rules, row.tolist(), p, strict=True)
+            ]
+            expected = tally_verdicts(verdicts, rule_set, rules).fraction
+            assert np.isnan(score) if expected is None else score == pytest.approx(expected)

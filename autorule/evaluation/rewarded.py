@@ -1,0 +1,31 @@
+"""The score of a side as the reward itself counts it: own weights, hard or soft, none where verdicts are missing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autorule.evaluation.baselines import Scores
+from autorule.evaluation.matrix import UNSCORED, Floats, PairMatrix
+from autorule.records import Rule
+from autorule.stage_config import RewardConfig
+
+ROUNDING = 1e-9
+
+
+def rewarded_scores(matrix: PairMatrix, rules: Sequence[Rule], reward: RewardConfig) -> Scores:
+    """(chosen, rejected): the fraction that rewards/rule_reward.py would give; NaN where the reward is unscored."""
+    weights = np.array([rule.weight for rule in rules])
+    chosen, rejected = matrix.values(soft=reward.fraction == "soft")
+    return (
+        _fractions(chosen, matrix.chosen, weights, reward.min_scored),
+        _fractions(rejected, matrix.rejected, weights, reward.min_scored),
+    )
+
+
+def _fractions(values: Floats, labels: NDArray[np.int8], weights: Floats, min_scored: float) -> Floats:
+    counted = ~np.isnan(values)
+    enough = (labels != UNSCORED) @ weights >= min_scored * weights.sum() - ROUNDING
+    total = counted @ weights
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(enough & (total > 0), np.nan_to_num(values) @ weights / total, np.nan)
