@@ -30,7 +30,7 @@ def _by_rules(dev: PairMatrix, test: PairMatrix, rounds: int, seed: int) -> tupl
 
 
 def _by_pairs(dev: PairMatrix, test: PairMatrix, seed: int) -> tuple[CurvePoint, ...]:
-    """Pairs are drawn as whole prompts, in the order of a permutation, until there are so many."""
+    """Pairs are drawn prompt by prompt, in the order of a permutation, until there are so many; the last is cut."""
     rng = np.random.default_rng(seed)
     sizes = [n for n in PAIR_STEPS if n < dev.n_pairs] + [dev.n_pairs]
     accuracies = np.empty((DRAWS, len(sizes)))

@@ -148,11 +148,11 @@ class Evaluation(Record):
     phi_differences: Matrix = ()
     """Of their differences, chosen minus rejected."""
     weightings: Weightings | None = None
-    """None where dev or test would be too small, or dev keeps no rule; `no_weightings` says which."""
+    """None where dev or test would have too few prompts; `no_weightings` says so. Dev may keep no rule."""
     no_weightings: str | None = None
     curves: Curves | None = None
     position_bias: float | None = None
-    """Of the one-call pairwise verdict: share of answers, over both orders, for the response shown first."""
+    """Of the one call about both sides: mean probability, over both orders, of the response shown first."""
     false_discovery_rate: float
     bootstrap_rounds: int
     seed: int
