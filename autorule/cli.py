@@ -17,6 +17,7 @@ from autorule.config import CacheConfig, ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFailedError
 from autorule.evaluation_cli import register as register_evaluation
 from autorule.export_cli import register as register_exports
+from autorule.prefect_cli import prefect_app
 from autorule.report_cli import register as register_report
 from autorule.reward_cli import reward_app, serve_
 from autorule.rules_cli import rules_app
@@ -34,6 +35,7 @@ app.add_typer(cache_app, name="cache")
 app.add_typer(rules_app, name="rules")
 app.add_typer(verifier_app, name="verifier")
 app.add_typer(reward_app, name="reward")
+app.add_typer(prefect_app, name="prefect")
 register_exports(app)
 register_evaluation(app, lambda *arguments: _run(*arguments))
 register_audits(app)

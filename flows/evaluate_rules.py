@@ -6,14 +6,16 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from autorule.evaluation.config import EvaluateConfig
 from autorule.manifest import RunManifest
 from autorule.run_folder import Run
+from autorule.tasks.artifacts import shown
 from autorule.tasks.baselines import measure_baselines, measure_flips
 from autorule.tasks.evaluation import check_before_evaluation, evaluate_verdicts, split_held_out
 from autorule.tasks.preparation import use_rule_set
+from autorule.tasks.run_names import run_name
 from autorule.tasks.shards import PARALLEL_SHARDS
 from autorule.tasks.verification import verify_completions
 
 
-@flow(name="evaluate-rules", task_runner=ThreadPoolTaskRunner(max_workers=PARALLEL_SHARDS))
+@flow(name="evaluate-rules", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=PARALLEL_SHARDS))
 def evaluate_rules(config: EvaluateConfig) -> RunManifest:
     """Verifies both sides of held-out pairs and measures what the rules are worth.
 
@@ -21,7 +23,7 @@ def evaluate_rules(config: EvaluateConfig) -> RunManifest:
     mined from, unless that is allowed, RunFailedError when results are missing.
     """
     rule_set = check_before_evaluation(config)
-    with Run.start("evaluate-rules", config, {"pairs": config.pairs, "rules": config.rules}) as run:
+    with shown(Run.start("evaluate-rules", config, {"pairs": config.pairs, "rules": config.rules})) as run:
         use_rule_set(run, rule_set)
         n_shards = split_held_out(run, config, rule_set)
         verify_completions(run, rule_set, config.model, config, n_shards)

@@ -6,23 +6,25 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from autorule.config import ExtractConfig
 from autorule.manifest import RunManifest
 from autorule.run_folder import Run
+from autorule.tasks.artifacts import shown
 from autorule.tasks.chain_check import check_chains
 from autorule.tasks.interpretation import interpret_pairs
 from autorule.tasks.mining import mine_rules
 from autorule.tasks.preparation import check_before_extraction, draw_held_out, draw_pairs
+from autorule.tasks.run_names import run_name
 from autorule.tasks.shards import PARALLEL_SHARDS
 from autorule.tasks.synthesis import synthesize_rules
 from autorule.tasks.verification import verify_completions
 
 
-@flow(name="extract-rules", task_runner=ThreadPoolTaskRunner(max_workers=PARALLEL_SHARDS))
+@flow(name="extract-rules", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=PARALLEL_SHARDS))
 def extract_rules(config: ExtractConfig) -> RunManifest:
     """Mines a rule set from preference pairs, and scores held-out pairs with it where there are some.
 
     Leaves everything in a run folder and returns its manifest. Raises RunFailedError when results are missing.
     """
     check_before_extraction(config)
-    with Run.start("extract-rules", config, {"pairs": config.pairs}) as run:
+    with shown(Run.start("extract-rules", config, {"pairs": config.pairs})) as run:
         n_shards = draw_pairs(run, config)
         interpret_pairs(run, config, n_shards)
         if config.interpretation.check_chains != "off":

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Task, unmapped
+from prefect.futures import as_completed
 from pydantic import BaseModel
 
 from autorule.errors import RunFailedError
 from autorule.records import CallCounts, Failure, Record, Stage
 from autorule.run_folder import FAILURES, RecordType, Run, part_path, read_records, write_records
+from autorule.tasks.artifacts import Progress
 from autorule.tasks.steps import in_flow_run
 
 PARALLEL_SHARDS = 4
@@ -113,7 +115,8 @@ def run_shards(
                 failures += read_records(part, Failure)
                 part.unlink()
         else:
-            log.error("%s shard %d failed: %s", stage, shard, outcome, exc_info=outcome)
+            rows = _rows_of(run.folder, source, shard)
+            log.error("%s shard %d (%s) failed: %s", stage, shard, rows, outcome, exc_info=outcome)
             failures += _failures_of_shard(run.folder, source, shard, stage, item_id, n_results, outcome)
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
     run.add_failures(failures)
@@ -128,7 +131,10 @@ def _run_all(
     task: Task[..., ShardReport], folder: Path, n_shards: int, config: BaseModel, stage: Stage
 ) -> list[ShardReport | BaseException]:
     if in_flow_run():
+        bar = Progress(stage, n_shards)
         futures = task.map(unmapped(folder), list(range(n_shards)), unmapped(config))
+        for _ in as_completed(list(futures)):
+            bar.advance()
         return [future.result(raise_on_failure=False) for future in futures]
 
     def outcome(shard: int) -> ShardReport | BaseException:
@@ -161,3 +167,11 @@ def _failures_of_shard(
         for record in records
         for _ in range(n_results(record))
     ]
+
+
+def _rows_of(folder: Path, source: str, shard: int) -> str:
+    """Which rows of the input a shard holds, for its log; its records where they have no row."""
+    with part_path(folder, source, shard).open(encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    rows = [record["row"] for record in records if record.get("row") is not None]
+    return f"rows {min(rows)} to {max(rows)}" if rows else f"{len(records)} records"

@@ -1,0 +1,259 @@
+"""Prefect on this machine: a server, a work pool, the deployments and a worker, up and down together.
+
+Everything is on loopback, and its state is in one folder of the project. Prefect itself is only called as a command and
+over its API: this module imports nothing of it.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from autorule.errors import AutoruleError, ConfigError
+from autorule.records import Record
+from autorule.run_folder import write_text
+
+STATE = Path(".prefect")
+"""Prefect's home: database, logs of server and worker, and what runs."""
+HOST = "127.0.0.1"
+POOL = "rules-pool"
+GPU_LIMIT = "autorule-gpu"
+HEARTBEAT_S = 30
+"""Prefect's least. A run whose machine died is marked after ZOMBIE_AFTER_S without one."""
+ZOMBIE_AFTER_S = 90
+START_S = 120.0
+STOP_S = 30.0
+POLL_S = 0.2
+ZOMBIES = "Mark runs whose machine died"
+
+
+class Process(Record):
+    """A process of ours; its start tells it from another one that has got its number since."""
+
+    pid: int
+    started: str
+
+
+class LocalPrefect(Record):
+    """What is up."""
+
+    port: int
+    server: Process
+    worker: Process
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+
+class LocalPrefectError(AutoruleError):
+    """Prefect could not be started; what was started before is stopped again."""
+
+
+def start(project: Path, port: int = 4200, limit: int = 2, gpus: int = 1) -> LocalPrefect:
+    """Starts server, work pool, limits, automation, deployments and worker, and returns when all are there.
+
+    `limit`: flow runs at once. `gpus`: shards of verification at once, over all runs. Raises ConfigError when the
+    folder has no prefect.yaml, when they are up already, or the port is taken; LocalPrefectError when a step fails,
+    with the last lines of its log.
+    """
+    if not (project / "prefect.yaml").is_file():
+        raise ConfigError(f"{project.resolve()} has no prefect.yaml: run this in the project's folder")
+    if (up := status(project)) is not None:
+        raise ConfigError(f"Prefect is up already at {up.address}; stop it first")
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise ConfigError(f"port {port} of {HOST} is taken; give another with --port")
+    home = (project / STATE).resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    environment = environment_of(project, port)
+    started: list[Process] = []
+    try:
+        server = _spawn(["server", "start", "--host", HOST, "--port", str(port)], environment, home / "server.log")
+        started.append(server)
+        _wait(lambda: _is_healthy(port), server, home / "server.log", "the server")
+        _prepare(project, environment, port, gpus)
+        worker = _spawn(
+            ["worker", "start", "--pool", POOL, "--limit", str(limit), "--name", "local"],
+            environment,
+            home / "worker.log",
+        )
+        started.append(worker)
+        _wait(lambda: _has_worker(port), worker, home / "worker.log", "the worker")
+        up = LocalPrefect(port=port, server=server, worker=worker)
+        write_text(home / "running.json", up.model_dump_json(indent=2) + "\n")
+    except BaseException:
+        for process in reversed(started):
+            _end(process)
+        raise
+    return up
+
+
+def stop(project: Path) -> bool:
+    """Ends worker and server, in this order, with what they started; whether anything was up."""
+    running = (project / STATE / "running.json").resolve()
+    if not running.exists():
+        return False
+    up = LocalPrefect.model_validate_json(running.read_text(encoding="utf-8"))
+    was_up = [_end(process) for process in (up.worker, up.server)]
+    running.unlink()
+    return any(was_up)
+
+
+def status(project: Path) -> LocalPrefect | None:
+    """What is up; None when the server is not."""
+    running = project / STATE / "running.json"
+    if not running.exists():
+        return None
+    up = LocalPrefect.model_validate_json(running.read_text(encoding="utf-8"))
+    return up if is_alive(up.server) else None
+
+
+def is_alive(process: Process) -> bool:
+    return _started(process.pid) == process.started
+
+
+def environment_of(project: Path, port: int) -> dict[str, str]:
+    """For every process that talks to this server."""
+    return {
+        **os.environ,
+        "PREFECT_HOME": str((project / STATE).resolve()),
+        "PREFECT_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_SERVER_API_PORT": str(port),  # without it the pages would look for the server at 4200
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
+        "AUTORULE_HOME": str(project.resolve()),
+    }
+
+
+def call_api(port: int, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
+    """The JSON that the server answers. Raises OSError when it is not there, or refuses."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(
+        f"http://{HOST}:{port}/api/{path}", data=data, headers={"Content-Type": "application/json"}, method=method
+    )
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        text = reply.read()
+    return json.loads(text) if text else None
+
+
+def _prepare(project: Path, environment: dict[str, str], port: int, gpus: int) -> None:
+    """Work pool, limit, automation and deployments; those that are there from before stay."""
+    if not _is_there(port, f"work_pools/{POOL}"):
+        _run(["work-pool", "create", POOL, "--type", "process"], project, environment)
+    if not _is_there(port, f"v2/concurrency_limits/{GPU_LIMIT}"):
+        _run(["gcl", "create", GPU_LIMIT, "--limit", str(gpus)], project, environment)
+    known = call_api(port, "automations/filter", {})
+    if not any(automation["name"] == ZOMBIES for automation in known):
+        call_api(port, "automations/", zombie_automation())
+    _run(["--no-prompt", "deploy", "--all"], project, environment)
+
+
+def zombie_automation() -> dict[str, Any]:
+    """A run that beat once and then neither beats nor ends is marked Crashed (from Prefect's own guide)."""
+    ends = ("Completed", "Failed", "Cancelled", "Crashed")
+    return {
+        "name": ZOMBIES,
+        "description": f"Crashed after {ZOMBIE_AFTER_S} s without a heartbeat; then it can be retried.",
+        "enabled": True,
+        "trigger": {
+            "type": "event",
+            "posture": "Proactive",
+            "match": {"prefect.resource.id": ["prefect.flow-run.*"]},
+            "for_each": ["prefect.resource.id"],
+            "after": ["prefect.flow-run.heartbeat"],
+            "expect": ["prefect.flow-run.heartbeat", *(f"prefect.flow-run.{end}" for end in ends)],
+            "threshold": 1,
+            "within": ZOMBIE_AFTER_S,
+        },
+        "actions": [
+            {
+                "type": "change-flow-run-state",
+                "state": "CRASHED",
+                "name": "Crashed",
+                "message": f"No heartbeat for {ZOMBIE_AFTER_S} s: the process or its machine died.",
+            }
+        ],
+    }
+
+
+def _spawn(arguments: Sequence[str], environment: dict[str, str], log: Path) -> Process:
+    """A process in a session of its own: the end of this one, and its Ctrl-C, is not its."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", *arguments],
+            env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    return Process(pid=process.pid, started=_started(process.pid) or "")
+
+
+def _run(arguments: Sequence[str], project: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", *arguments], cwd=project, env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise LocalPrefectError(f"prefect {' '.join(arguments)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+
+
+def _wait(is_there: Callable[[], bool], process: Process, log: Path, name: str) -> None:
+    deadline = time.monotonic() + START_S
+    while not is_there():
+        if not is_alive(process) or time.monotonic() > deadline:
+            last = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise LocalPrefectError(f"{name} did not come up; the end of {log}:\n{last}")
+        time.sleep(POLL_S)
+
+
+def _end(process: Process) -> bool:
+    """Ends a process with all that it started; whether it was there."""
+    if not is_alive(process):
+        return False
+    for sent, patience in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, STOP_S)):
+        os.killpg(process.pid, sent)
+        deadline = time.monotonic() + patience
+        while is_alive(process) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        if not is_alive(process):
+            break
+    return True
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, as the system writes it; None when it is gone, or only waits to be collected."""
+    with contextlib.suppress(OSError):  # not our child
+        os.waitpid(pid, os.WNOHANG)
+    shown = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True)
+    found = shown.stdout.split()
+    return None if not found or found[0].startswith("Z") else " ".join(found[1:])
+
+
+def _is_healthy(port: int) -> bool:
+    try:
+        return call_api(port, "health") is True
+    except (OSError, ValueError):
+        return False
+
+
+def _has_worker(port: int) -> bool:
+    found = call_api(port, f"work_pools/{POOL}/workers/filter", {})
+    return any(worker["status"] == "ONLINE" for worker in found)
+
+
+def _is_there(port: int, path: str) -> bool:
+    try:
+        call_api(port, path)
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return False
+        raise
+    return True
