@@ -22,6 +22,7 @@ from prefect.artifacts import (
 )
 from prefect.events import emit_event
 
+from autorule import stopping
 from autorule.evaluation.records import Evaluation
 from autorule.evaluation_terminal import shown_interval
 from autorule.report.steps import funnel_steps
@@ -56,12 +57,18 @@ class Progress:
 
 @contextmanager
 def shown(run: Run) -> Iterator[Run]:
-    """The run as a context, whose results are shown at its end, however it ends."""
+    """The run as a context, whose results are shown at its end, unless it is cancelled: then its calls end at once."""
+    stopping.begin()
     try:
         with run:
             yield run
-    finally:
+    except Exception:
         publish(run)
+        raise
+    except BaseException:  # SIGTERM, as Prefect raises it, or Ctrl-C
+        stopping.stop()
+        raise
+    publish(run)
 
 
 def publish(run: Run) -> None:

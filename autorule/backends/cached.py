@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from autorule import stopping
 from autorule.backends.answer_store import AnswerStore, NewGeneration, StoredGeneration
 from autorule.backends.base import (
     Answer,
@@ -96,6 +97,7 @@ class CachedBackend:
                     self._store.put_generations(batch)
                 yield from results
                 batch, results = [], []
+                stopping.check()  # what was answered is committed
         for request in unsent:
             yield keys[id(request)], self._over_budget(request)
 
@@ -156,10 +158,12 @@ class CachedBackend:
         if self.batch_size is None:
             for answer in self._backend.score_choices(self._affordable(to_send, unsent)):
                 yield from self._keep_choices([answer], keys_to_send)
+                stopping.check()
         else:
             for request in to_send:
                 answers = list(self._backend.score_choices(self._affordable([request], unsent)))
                 yield from self._keep_choices(answers, keys_to_send)
+                stopping.check()
         for request in unsent:
             yield from (ChoiceAnswer(request, question, self._over_budget(request)) for question in request.questions)
 

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
+from autorule import stopping
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -31,7 +33,7 @@ class InFlight:
         places fall free.
 
         An exception of `work` is raised here. It ends the jobs that are not finished, and so does closing the
-        iterator early.
+        iterator early, and a cancelled run (StoppedError).
         """
         results: queue.SimpleQueue[Result | Exception | _AllDone] = queue.SimpleQueue()
 
@@ -59,20 +61,23 @@ class InFlight:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
-        running = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
-        try:
-            while not isinstance(result := results.get(), _AllDone):
-                try:
-                    if isinstance(result, Exception):
+        with stopping.woken_by(results.put):
+            running = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
+            try:
+                while not isinstance(result := results.get(), _AllDone):
+                    if isinstance(result, stopping.StoppedError):  # no job's, so no place falls free
                         raise result
-                    yield result
-                finally:
-                    self._release()
-        finally:
-            asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
-            while not results.empty():
-                if not isinstance(results.get(), _AllDone):
-                    self._release()
+                    try:
+                        if isinstance(result, Exception):
+                            raise result
+                        yield result
+                    finally:
+                        self._release()
+            finally:
+                asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
+                while not results.empty():
+                    if not isinstance(results.get(), (_AllDone, stopping.StoppedError)):
+                        self._release()
 
     def close(self, last: Callable[[], Awaitable[None]] | None = None) -> None:
         """Ends the loop, after `last` was awaited in it. In a forked child, where the thread is not, does nothing."""

@@ -1,0 +1,161 @@
+"""Prefect for real: a server, a worker and the deployments, runs that complete, are cancelled, and die."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from autorule import local_prefect
+from autorule.local_prefect import call_api
+from autorule.manifest import RunManifest
+from tests.integration.scripted_server import ScriptedServer, shown, wait_until
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+CONCURRENCY = 4
+CANCELLED_WITHIN_S = 30
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder with what a worker needs, and Prefect up in it."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copy(ROOT / "prefect.yaml", folder)
+    for name in ("flows", "tasks", "examples", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    up = local_prefect.start(folder, port=free_port())
+    yield folder, up.port
+    local_prefect.stop(folder)
+    assert not local_prefect.is_alive(up.server) and not local_prefect.is_alive(up.worker)
+
+
+def trigger(port, config, deployment="extract-rules/default"):
+    found = call_api(port, f"deployments/name/{deployment}")
+    made = call_api(port, f"deployments/{found['id']}/create_flow_run", {"parameters": {"config": config}})
+    return made["id"]
+
+
+def state_of(port, run):
+    return call_api(port, f"flow_runs/{run}")["state"]
+
+
+def wait_for(port, run, *kinds, seconds=90):
+    poll(lambda: state_of(port, run)["type"] in kinds, f"the run is one of {kinds}", seconds)
+    return state_of(port, run)
+
+
+def poll(condition, what, seconds):
+    """As wait_until, but the server that is asked has other work to do."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.5)
+
+
+def config_for(server, folder, run_id):
+    return {
+        "pairs": str(ROOT / "examples/sample_pairs.jsonl"),
+        "model": {
+            "backend": "openai_compatible", "base_url": [server.base_url], "model": "m", "concurrency": CONCURRENCY,
+        },
+        "outputs": str(folder / "outputs"),
+        "cache": {"path": str(folder / "cache.sqlite")},
+        "run_id": run_id,
+        "shard_size": 10,
+    }  # fmt: skip
+
+
+def manifest_of(folder, run_id):
+    return RunManifest.model_validate_json((folder / "outputs" / run_id / "manifest.json").read_text(encoding="utf-8"))
+
+
+def artifacts_of(port, run):
+    wanted = {"artifacts": {"flow_run_id": {"any_": [run]}}}
+    return {artifact["key"]: artifact for artifact in call_api(port, "artifacts/filter", wanted)}
+
+
+def test_a_triggered_run_completes_and_shows_itself(project, tmp_path):
+    _, port = project
+    with ScriptedServer() as server:
+        run = trigger(port, config_for(server, tmp_path, "whole"))
+        assert wait_for(port, run, "COMPLETED", "FAILED", "CRASHED")["type"] == "COMPLETED"
+    manifest = manifest_of(tmp_path, "whole")
+    assert manifest.status == "completed" and manifest.funnel.rows_read == 48
+    assert call_api(port, f"flow_runs/{run}")["name"].startswith("sample_pairs · m · 20")
+    found = artifacts_of(port, run)
+    assert "| rows → pairs | 48 | 48 |" in found["funnel"]["data"]
+    assert "leave out everything that was not asked" in found["rules"]["data"]
+    assert "03_rule_set.json" in found["rule-set"]["data"] and "report/index.html" in found["report"]["data"]
+    assert {found[f"{stage}-progress"]["data"] for stage in ("interpretation", "mining")} == {100.0}
+    names = {task["name"] for task in call_api(port, "task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})}
+    assert {"interpret-0", "interpret-4", "mine-0"} <= names
+
+
+def test_a_cancelled_run_stops_its_calls_and_can_be_finished(project, tmp_path):
+    _, port = project
+    with ScriptedServer() as server:
+        server.hold_after("interpretation", 12)
+        run = trigger(port, config_for(server, tmp_path, "cancelled"))
+        wait_until(lambda: server.held == CONCURRENCY, "requests are under way", 60)
+        call_api(port, f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+        wait_for(port, run, "CANCELLED", seconds=CANCELLED_WITHIN_S)
+        server.release()
+        n_answered = len(server.answered)
+        again = trigger(port, config_for(server, tmp_path, "cancelled"))
+        assert wait_for(port, again, "COMPLETED", "FAILED", "CRASHED")["type"] == "COMPLETED"
+        asked = [shown(body) for body in server.log]
+    assert n_answered >= 12 and manifest_of(tmp_path, "cancelled").status == "completed"
+    # What was under way at the end may be asked again, what was committed is not.
+    assert len(asked) - len(set(asked)) <= CONCURRENCY
+
+
+def test_a_run_whose_machine_died_is_marked_and_retried(project, tmp_path):
+    folder, port = project
+    with ScriptedServer() as server:
+        server.hold_after("mining", 20)
+        run = trigger(port, config_for(server, tmp_path, "killed"))
+        wait_until(lambda: server.held == CONCURRENCY, "requests are under way", 60)
+        # Its first heartbeat must have been heard: only then is its end a silence.
+        beats = {
+            "filter": {
+                "event": {"name": ["prefect.flow-run.heartbeat"]},
+                "resource": {"id": [f"prefect.flow-run.{run}"]},
+            }
+        }
+        wait_until(lambda: call_api(port, "events/filter", beats)["events"], "the run has a heartbeat", 60)
+        up = local_prefect.status(folder)
+        kill_all(up.worker.pid)
+        server.release()
+        assert wait_for(port, run, "CRASHED", seconds=150)["message"].startswith("No heartbeat for")
+        n_before = len(server.log)
+        local_prefect.stop(folder)
+        local_prefect.start(folder, port=port)
+        call_api(
+            port, f"flow_runs/{run}/set_state", {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
+        )
+        assert wait_for(port, run, "COMPLETED", "FAILED", "CRASHED")["type"] == "COMPLETED"
+        asked = [shown(body) for body in server.log]
+    assert manifest_of(tmp_path, "killed").status == "completed" and len(asked) > n_before
+    assert len(asked) - len(set(asked)) <= CONCURRENCY
+
+
+def kill_all(pid):
+    """SIGKILL for a worker and the flow runs that it started."""
+    children = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(line.split()[0]): int(line.split()[1]) for line in children.splitlines()}
+    family = [pid]
+    for own in family:
+        family += [child for child, parent in parents.items() if parent == own]
+    for own in reversed(family):
+        os.kill(own, signal.SIGKILL)
