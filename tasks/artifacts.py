@@ -43,7 +43,7 @@ class Progress:
 
     def __init__(self, name: str, total: int) -> None:
         self._total, self._done, self._id = total, 0, None
-        with _never_fatal():
+        with never_fatal():
             if in_flow_run() and total:
                 made: Any = create_progress_artifact(progress=0.0, key=_key(name), description=f"{name}: 0 of {total}")
                 self._id = made if isinstance(made, UUID) else None
@@ -51,7 +51,7 @@ class Progress:
     def advance(self) -> None:
         self._done += 1
         if self._id is not None:
-            with _never_fatal():
+            with never_fatal():
                 update_progress_artifact(self._id, progress=100.0 * self._done / self._total)
 
 
@@ -76,7 +76,7 @@ def publish(run: Run) -> None:
     if not in_flow_run():
         return
     for show in (_show_funnel, _show_rules, _show_evaluation, _show_report, _tell_lineage):
-        with _never_fatal():
+        with never_fatal():
             show(run)
 
 
@@ -165,7 +165,8 @@ def _key(name: str) -> str:
 
 
 @contextmanager
-def _never_fatal() -> Iterator[None]:
+def never_fatal() -> Iterator[None]:
+    """What goes wrong inside is a warning: it is only shown."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - what is only shown must not end what was computed

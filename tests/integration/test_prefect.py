@@ -11,14 +11,20 @@ from pathlib import Path
 import pytest
 
 from autorule import local_prefect
+from autorule.errors import ConfigError
 from autorule.local_prefect import call_api
 from autorule.manifest import RunManifest
+from autorule.rule_sets import dump_rule_set
+from tests.conftest import make_rule_set
 from tests.integration.scripted_server import ScriptedServer, shown, wait_until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 CONCURRENCY = 4
 CANCELLED_WITHIN_S = 30
+
+
+KEY = "sk-planted-0123456789abcdef"
 
 
 def free_port():
@@ -34,8 +40,10 @@ def project(tmp_path_factory):
     shutil.copy(ROOT / "prefect.yaml", folder)
     for name in ("flows", "tasks", "examples", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    up = local_prefect.start(folder, port=free_port())
-    yield folder, up.port
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLANTED_KEY", KEY)
+        up = local_prefect.start(folder, port=free_port())
+        yield folder, up.port
     local_prefect.stop(folder)
     assert not local_prefect.is_alive(up.server) and not local_prefect.is_alive(up.worker)
 
@@ -86,10 +94,13 @@ def artifacts_of(port, run):
 
 
 def test_a_triggered_run_completes_and_shows_itself(project, tmp_path):
-    _, port = project
+    folder, port = project
     with ScriptedServer() as server:
-        run = trigger(port, config_for(server, tmp_path, "whole"))
+        config = config_for(server, tmp_path, "whole")
+        config["model"]["api_key_env"] = "PLANTED_KEY"
+        run = trigger(port, config)
         assert wait_for(port, run, "COMPLETED", "FAILED", "CRASHED")["type"] == "COMPLETED"
+        assert server.headers[0]["authorization"] == f"Bearer {KEY}"
     manifest = manifest_of(tmp_path, "whole")
     assert manifest.status == "completed" and manifest.funnel.rows_read == 48
     assert call_api(port, f"flow_runs/{run}")["name"].startswith("sample_pairs · m · 20")
@@ -100,6 +111,34 @@ def test_a_triggered_run_completes_and_shows_itself(project, tmp_path):
     assert {found[f"{stage}-progress"]["data"] for stage in ("interpretation", "mining")} == {100.0}
     names = {task["name"] for task in call_api(port, "task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})}
     assert {"interpret-0", "interpret-4", "mine-0"} <= names
+    files = [path for own in (folder / local_prefect.STATE, tmp_path) for path in own.rglob("*") if path.is_file()]
+    assert len(files) > 10 and not [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_a_schedule_fires_and_an_export_is_a_run_too(project, tmp_path):
+    port = project[1]
+    rules = tmp_path / "rules.json"
+    rules.write_text(dump_rule_set(make_rule_set("Mention pears.")), encoding="utf-8")
+    config = {"rules": str(rules), "targets": ["trl", "verl"], "out": str(tmp_path / "exports")}
+    deployment = call_api(port, "deployments/name/export-rules/default")["id"]
+    schedule = {"schedule": {"interval": 5}, "active": True, "parameters": {"config": config}}
+    [made] = call_api(port, f"deployments/{deployment}/schedules", [schedule])
+    of_it = {"deployments": {"id": {"any_": [deployment]}}, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+    poll(lambda: call_api(port, "flow_runs/filter", of_it), "a scheduled run completes", 90)
+    call_api(port, f"deployments/{deployment}/schedules/{made['id']}", method="DELETE")
+    assert {path.name for path in (tmp_path / "exports").iterdir()} == {"trl", "verl"}
+    assert (tmp_path / "exports/trl/rule_reward.py").is_file()
+    # The nightly extraction is off until somebody switches it on.
+    [nightly] = call_api(port, "deployments/name/extract-rules/default")["schedules"]
+    assert nightly["active"] is False
+
+
+def test_what_is_up_is_not_started_again(project):
+    folder, port = project
+    with pytest.raises(ConfigError, match="Prefect is up already"):
+        local_prefect.start(folder, port=port)
+    with pytest.raises(ConfigError, match=r"has no prefect\.yaml"):
+        local_prefect.start(folder / "flows", port=port)
 
 
 def test_a_cancelled_run_stops_its_calls_and_can_be_finished(project, tmp_path):
