@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from autorule import registry_terminal as shown
+from autorule.evaluation.splits import PROMOTION_SHARE
 from autorule.registry import RuleSetRegistry
 from autorule.registry.folder import REGISTRY
 from autorule.rule_editing import user_name
@@ -21,7 +22,7 @@ Registry = Annotated[Path, typer.Option(help="folder of the registry")]
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     registry = typer.Typer(help="Versions of rule sets: publish, promote, roll back.", no_args_is_help=True)
-    for command in (publish, show, path, rollback):
+    for command in (publish, promote, show, path, rollback):
         registry.command()(command)
     app.add_typer(registry, name="registry")
 
@@ -31,6 +32,33 @@ def publish(name: Name, rule_set: RuleSetFile, reason: Reason, by: By = None, re
     found = RuleSetRegistry(registry, name).publish(load_rule_set(rule_set), user_name(by), reason)
     what = "published" if found.is_new else "was published before, with the same content"
     typer.echo(f"{name} {found.version} {what}{'; it is current' if found.is_current else ''}")
+
+
+def promote(
+    name: Name,
+    rule_set: RuleSetFile,
+    candidate: Annotated[Path, typer.Option(metavar="RUN", help="folder of the rule set's evaluation")],
+    current: Annotated[Path, typer.Option(metavar="RUN", help="folder of the current version's, on the same pairs")],
+    reason: Reason,
+    share: Annotated[
+        float, typer.Option(min=0.01, max=1, help="share of prompts, by hash, that decide")
+    ] = PROMOTION_SHARE,
+    seed: Annotated[int, typer.Option(help="of the bootstrap")] = 0,
+    by: By = None,
+    registry: Registry = REGISTRY,
+) -> None:
+    """Make a rule set current if it tells more preferences right than the current one, beyond chance.
+
+    Only prompts of the promotion split count that neither set was mined from, or chosen by. Every comparison on the
+    same pairs asks more of the next. Exit code 1 when the current version stays.
+    """
+    from autorule.registry.promoting import promote as promote_
+
+    own = RuleSetRegistry(registry, name)
+    event = promote_(own, load_rule_set(rule_set), candidate, current, user_name(by), reason, share, seed)
+    shown.print_decision(event)
+    if event.action == "kept":
+        raise typer.Exit(1)
 
 
 def show(

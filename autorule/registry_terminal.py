@@ -52,6 +52,16 @@ def print_registry(registry: RuleSetRegistry, as_json: bool) -> None:
         )
 
 
+def print_decision(event: Event) -> None:
+    """What became of a candidate, with the figures."""
+    if event.decision is None:
+        return
+    verb = "is current" if event.action == "promoted" else f"was not promoted; {event.current} stays current"
+    out.print(f"{event.version} {verb}: {_safe(event.decision.reason)}")
+    if event.decision.n_seen:
+        out.print(f"{event.decision.n_seen} pairs of the promotion split were left out: one of the sets has seen them.")
+
+
 def _loaded(registry: RuleSetRegistry, version: str) -> RuleSet | str:
     try:
         return registry.load(version)

@@ -15,14 +15,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from autorule.errors import ConfigError, InputError, RuleSetError
 from autorule.manifest import utc_now
+from autorule.promotion import Decision
 from autorule.records import Record
-from autorule.registry.history import Event, Version, append_event, read_events, way_of
+from autorule.registry.history import SWITCHES, Action, Event, Version, append_event, read_events, way_of
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set
 from autorule.run_folder import write_text
 
@@ -120,7 +121,7 @@ class RuleSetRegistry:
         with self.writing(reason):
             version, is_new = self.keep(rule_set, by, reason)
             if self.current() is None:
-                self.switch("promoted", version, by, FIRST)
+                self.note("promoted", version, by, FIRST)
             return Published(version, is_new, self.current_version() == version)
 
     def roll_back(self, to: str | None, by: str, reason: str) -> Event:
@@ -134,7 +135,7 @@ class RuleSetRegistry:
             self._checked(version)
             if version == self.current_version():
                 raise ConfigError(f"{self.name} {version} is current already; name another with --to")
-            return self.switch("rolled_back", version, by, reason)
+            return self.note("rolled_back", version, by, reason)
 
     @contextmanager
     def writing(self, reason: str) -> Iterator[None]:
@@ -164,27 +165,24 @@ class RuleSetRegistry:
             version = self._take_version()
             write_text(self.folder / version / RULE_SET, text)
         if version not in self._published():
-            self._note(Event(action="published", version=version, sha256=sha256, **self._told(by, reason)))
+            self.note("published", version, by, reason)
         return version, is_new
 
-    def switch(self, action: Literal["promoted", "rolled_back"], version: str, by: str, reason: str) -> Event:
-        """Makes a version current. The caller is `writing`."""
+    def note(self, action: Action, version: str, by: str, reason: str, decision: Decision | None = None) -> Event:
+        """Adds an event; one that promotes or rolls back makes the version current. The caller is `writing`."""
         pointer = Pointer(version=version, sha256=self._sha256(version))
-        told = {**self._told(by, reason), "current": version}
-        event = Event(action=action, version=version, sha256=pointer.sha256, **told)
-        self._note(event)
-        self._point(pointer)
+        event = Event(
+            time=utc_now(), action=action, **pointer.model_dump(), by=by, reason=reason.strip(), decision=decision,
+            current=version if action in SWITCHES else self.current_version(),
+        )  # fmt: skip
+        append_event(self.folder / HISTORY, event)
+        if action in SWITCHES:
+            self._point(pointer)
         return event
 
     def current_version(self) -> str | None:
         pointer = self.current()
         return None if pointer is None else pointer.version
-
-    def _told(self, by: str, reason: str) -> dict[str, Any]:
-        return {"time": utc_now(), "by": by, "reason": reason.strip(), "current": self.current_version()}
-
-    def _note(self, event: Event) -> None:
-        append_event(self.folder / HISTORY, event)
 
     def _point(self, pointer: Pointer) -> None:
         write_text(self.folder / CURRENT, pointer.model_dump_json() + "\n")
@@ -199,7 +197,7 @@ class RuleSetRegistry:
             raise InputError(f"{self.folder / CURRENT} can't be read: {error.strerror}") from error
 
     def _switched_to(self) -> Pointer | None:
-        last = next((event for event in reversed(self.history()) if event.switched), None)
+        last = next((event for event in reversed(self.history()) if event.action in SWITCHES), None)
         return None if last is None else Pointer(version=last.version, sha256=last.sha256)
 
     def _before(self) -> str:

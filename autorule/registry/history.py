@@ -8,8 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from autorule.errors import InputError
+from autorule.promotion import Decision
 from autorule.records import Record
 
+Action = Literal["published", "promoted", "kept", "rolled_back"]
+SWITCHES = ("promoted", "rolled_back")
 Version = Annotated[str, Field(pattern=r"^v[0-9]{4,}$")]
 
 
@@ -18,7 +21,7 @@ class Event(Record):
 
     time: str
     """UTC, ISO 8601."""
-    action: Literal["published", "promoted", "kept", "rolled_back"]
+    action: Action
     """`kept`: the version was compared with the current one, which stayed."""
     version: Version
     sha256: str
@@ -27,10 +30,8 @@ class Event(Record):
     """The version that is current from then on; None when there is none yet."""
     by: str
     reason: str
-
-    @property
-    def switched(self) -> bool:
-        return self.action in ("promoted", "rolled_back")
+    decision: Decision | None = None
+    """The comparison with the version that was current, where one was made."""
 
 
 def read_events(path: Path) -> list[Event]:
@@ -74,9 +75,9 @@ def way_of(events: Sequence[Event]) -> list[str]:
     """The versions that led to the current one, without those that were given up."""
     way: list[str] = []
     for event in events:
-        if event.switched and event.version in way:
+        if event.action in SWITCHES and event.version in way:
             del way[way.index(event.version) :]
-        if event.switched:
+        if event.action in SWITCHES:
             way.append(event.version)
     return way
 

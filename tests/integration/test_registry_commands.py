@@ -66,3 +66,30 @@ def test_hostile_texts_and_a_broken_version_are_shown_harmlessly(folder):
     assert "Say [bold]red[/]" in shown and "[red]" in shown and "\x1b" not in shown
     assert "broken" in shown and "changed since it was published" in shown
     assert "\x1b" not in registry(folder, "show", "fruit", "--json")
+
+
+def test_a_rule_set_is_promoted_when_its_evaluation_is_better(folder):
+    rows = [{"prompt": f"Name fruit {i}.", "chosen": "pears", "rejected": "apples"} for i in range(250)]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    scripted = ("--backend", "scripted", "--model", "tests.scripts:by_words", "--no-prefect")
+    for name in ("pears", "apples"):
+        options = ("--run-id", name, "--no-one-call", "--flip-sample", "0")
+        autorule("evaluate", f"{name}.json", "pairs.jsonl", *scripted, *options, cwd=folder)
+    registry(folder, "publish", "fruit", "apples.json", "--reason", "a start")
+    better = ("promote", "fruit", "pears.json", "--candidate", "outputs/pears", "--current", "outputs/apples")
+    assert "takes 30" in registry(folder, *better, "--share", "0.02", "--reason", "too few", code=2)
+    shown = registry(folder, *better, "--reason", "pears are better")
+    assert "v0002 is current: look 1 on this data: +100.0 pp" in shown
+    worse = ("promote", "fruit", "apples.json", "--candidate", "outputs/apples", "--current", "outputs/pears")
+    assert registry(folder, *worse, "--reason", "back", code=1) == ""
+    history = json.loads(registry(folder, "show", "fruit", "--json"))["history"]
+    assert (
+        history[-1]["action"] == "kept" and history[-1]["current"] == "v0002" and history[-1]["decision"]["look"] == 2
+    )
+    assert "the candidate is worse" in registry(folder, "show", "fruit")
+    # Selection can spare the prompts that decide here.
+    n_tuned = []
+    for option in ((), ("--hold-out-promotion",)):
+        autorule("select", "pears.json", "outputs/pears", "--out", "s.json", "--force", *option, cwd=folder)
+        n_tuned.append(len(load_rule_set(folder / "s.json").tuned_prompts))
+    assert 0.7 < n_tuned[1] / n_tuned[0] < 0.9
