@@ -86,6 +86,14 @@ class RuleSetRegistry:
         """
         return self._pointer() or self._switched_to()
 
+    def known_current(self) -> Pointer:
+        """The current version. Raises InputError where there is none, and as `current` does."""
+        self.check_known()
+        pointer = self.current()
+        if pointer is None:
+            raise InputError(f"{self.folder} has no current version; its versions are {', '.join(self.versions())}")
+        return pointer
+
     def unfinished(self) -> Pointer | None:
         """The version that a command made current without living to write it down; None where all is well."""
         told = self._switched_to()
@@ -96,13 +104,11 @@ class RuleSetRegistry:
 
         Raises InputError for an unknown version, RuleSetError when its file is not what was published.
         """
+        if version is None:
+            pointer = self.known_current()
+            return self._checked(pointer.version, pointer.sha256)
         self.check_known()
-        if version is not None:
-            return self._checked(version)
-        pointer = self.current()
-        if pointer is None:
-            raise InputError(f"{self.folder} has no current version; name one of {', '.join(self.versions())}")
-        return self._checked(pointer.version, pointer.sha256)
+        return self._checked(version)
 
     def load(self, version: str | None = None) -> RuleSet:
         """The rule set of a version, or of the current one. Raises as `path` and `load_rule_set` do."""
