@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from autorule.registry import RuleSetRegistry
+from autorule.run_folder import write_text
 from tests.conftest import make_rule_set
 from tests.integration.test_reward_server import DEADLINE_S, call, free_port, no_cache, wait_until_up
 
@@ -119,11 +120,11 @@ def test_a_broken_version_is_refused_and_the_old_one_goes_on(registry, tmp_path)
         wait_until(url, lambda health: health["rule_set"]["version"] == "v0002")
         registry.roll_back("v0001", "me", "a switch")
         wait_until(url, lambda health: health["rule_set"]["version"] == "v0001")
-        path.write_text(whole[: len(whole) // 2])
+        write_text(path, whole[: len(whole) // 2])
         pointer = registry.folder / "current.json"
         first = pointer.read_text()
         other = first.replace(registry.current().sha256, published_hash(registry, "v0002")).replace("v0001", "v0002")
-        pointer.write_text(other)
+        write_text(pointer, other)
         health = wait_until(url, lambda health: health["refused"])
         assert health["refused"]["version"] == "v0002"
         assert "changed since it was published" in health["refused"]["reason"]
@@ -131,12 +132,12 @@ def test_a_broken_version_is_refused_and_the_old_one_goes_on(registry, tmp_path)
         status, answer = call(url, "/score", BODY)
         assert status == 200 and is_answered_by(answer, "v0001")
         assert "autorule_rule_set_refused 1.0" in call(url, "/metrics")[1]
-        path.write_text(whole)  # as when the file comes later than the pointer
+        write_text(path, whole)  # as when the file comes later than the pointer
         health = wait_until(url, lambda health: health["rule_set"]["version"] == "v0002")
         assert health["refused"] is None and is_answered_by(call(url, "/score", BODY)[1], "v0002")
         assert "autorule_rule_set_refused 0.0" in call(url, "/metrics")[1]
+        write_text(registry.folder / "history.jsonl", "garbage\n")
         pointer.unlink()
-        (registry.folder / "history.jsonl").write_text("garbage\n")
         assert wait_until(url, lambda health: health["refused"])["refused"]["version"] is None
         assert is_answered_by(call(url, "/score", BODY)[1], "v0002")
         process.send_signal(signal.SIGTERM)

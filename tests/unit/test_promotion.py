@@ -45,11 +45,13 @@ def test_the_bootstrap_has_draws_enough_beyond_each_end_or_refuses():
         judge(gains, np.arange(40), looks=21, data_sha256="d")
 
 
-def test_of_equal_sets_none_is_promoted_more_often_than_promised():
-    rng, n, simulations = np.random.default_rng(0), 50, 300
+@pytest.mark.parametrize(("n", "differ"), [(50, 0.455), (30, 0.2)])
+def test_of_equal_sets_none_is_promoted_more_often_than_promised(n, differ):
+    """The second is the worst case known: with few prompts that tell the sets apart the bootstrap is too narrow."""
+    rng, simulations = np.random.default_rng(0), 300
     false, careless = [], []
     for _ in range(simulations):
-        gains = [drawn_gains(rng, n, 0.65, 0.65) for _ in range(10)]
+        gains = rng.choice([-1.0, 0.0, 1.0], p=[differ / 2, 1 - differ, differ / 2], size=(10, n))
         options = {"prompts": np.arange(n), "data_sha256": "d", "rounds": 600}
         false.append(any(judge(one, looks=looks, **options).promote for looks, one in enumerate(gains)))
         careless.append(any(judge(one, looks=0, **options).promote for one in gains))
