@@ -11,6 +11,7 @@ current.json: one that was cut off between the two is finished by the next comma
 
 import fcntl
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +23,7 @@ from pydantic import ValidationError
 from autorule.errors import ConfigError, InputError, RuleSetError
 from autorule.manifest import utc_now
 from autorule.promotion import Decision
-from autorule.records import Record
-from autorule.registry.history import SWITCHES, Action, Event, Version, append_event, read_events, way_of
+from autorule.registry.history import SWITCHES, Action, Event, Pointer, append_event, read_events, way_of
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set
 from autorule.run_folder import write_text
 
@@ -35,13 +35,6 @@ LOCK = ".lock"
 FIRST = "the first version: nothing was compared"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 VERSION = re.compile(r"v[0-9]{4,}")
-
-
-class Pointer(Record):
-    """current.json."""
-
-    version: Version
-    sha256: str
 
 
 class Published(NamedTuple):
@@ -124,7 +117,7 @@ class RuleSetRegistry:
         The same content again is the same version, and no event. Raises ConfigError when the folder can't be written
         and for an empty reason.
         """
-        with self.writing(reason):
+        with self.writing(by, reason):
             version, is_new = self.keep(rule_set, by, reason)
             if self.current() is None:
                 self.note("promoted", version, by, FIRST)
@@ -136,7 +129,7 @@ class RuleSetRegistry:
         Raises InputError for an unknown version and where none was current before, ConfigError for the current one.
         """
         self.check_known()
-        with self.writing(reason):
+        with self.writing(by, reason):
             version = to if to is not None else self._before()
             self._checked(version)
             if version == self.current_version():
@@ -144,13 +137,14 @@ class RuleSetRegistry:
             return self.note("rolled_back", version, by, reason)
 
     @contextmanager
-    def writing(self, reason: str) -> Iterator[None]:
+    def writing(self, by: str, reason: str) -> Iterator[None]:
         """Holds the name for one command, after a switch that was cut off has been finished.
 
         Raises ConfigError for an empty reason and when the folder can't be written.
         """
-        if not reason.strip() or any("\ud800" <= char <= "\udfff" for char in reason):
-            raise ConfigError(f"reason {reason!r:.80}: say in words why, for those who read the history")
+        for what, text in (("by", by), ("reason", reason)):
+            if not text.strip() or any("\ud800" <= char <= "\udfff" for char in text):
+                raise ConfigError(f"{what} {text!r:.80}: say it in words, for those who read the history")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / LOCK).open("w") as lock:
@@ -165,12 +159,16 @@ class RuleSetRegistry:
         """(version of this content, whether it is new). The caller is `writing`."""
         text = dump_rule_set(rule_set)
         sha256 = hashlib.sha256(text.encode()).hexdigest()
-        version = next((known for known in self.versions() if self._sha256(known) == sha256), None)
+        noted = self._published()
+        same = (known for known in self.versions() if noted.get(known, sha256) == sha256 == self._sha256(known))
+        version = next(same, None)
         is_new = version is None
         if version is None:
             version = self._take_version()
             write_text(self.folder / version / RULE_SET, text)
-        if version not in self._published():
+            with (self.folder / version / RULE_SET).open("rb") as file:
+                os.fsync(file.fileno())  # before an event names it
+        if version not in noted:
             self.note("published", version, by, reason)
         return version, is_new
 

@@ -16,6 +16,13 @@ SWITCHES = ("promoted", "rolled_back")
 Version = Annotated[str, Field(pattern=r"^v[0-9]{4,}$")]
 
 
+class Pointer(Record):
+    """A version and its content: current.json."""
+
+    version: Version
+    sha256: str
+
+
 class Event(Record):
     """What was done with a version."""
 

@@ -28,7 +28,7 @@ def promote(
     is it, and as `decide`; InputError as `decide` and `read_run`: then nothing was compared, and nothing is noted.
     """
     registry.check_known()
-    with registry.writing(reason):
+    with registry.writing(by, reason):
         pointer = registry.current()
         if pointer is None:
             raise ConfigError(f"{registry.name} has no current version to beat; publish one, or roll back to one")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from autorule.errors import AutoruleError
 from autorule.registry import RuleSetRegistry
-from autorule.registry.folder import Pointer
+from autorule.registry.history import Pointer
 from autorule.rewards import RuleReward
 from autorule.serving.live import Live, Refused
 from autorule.terminal import printable

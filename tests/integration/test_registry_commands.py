@@ -50,7 +50,7 @@ def test_what_is_wrong_is_said_in_one_line(folder):
         (("show", "fruit"), "publish one: autorule registry publish fruit"),
         (("publish", "../fruit", "pears.json", "--reason", "x"), "take up to 64"),
         (("publish", "fruit", "nowhere.json", "--reason", "x"), "can't be read"),
-        (("publish", "fruit", "pears.json", "--reason", " "), "say in words why"),
+        (("publish", "fruit", "pears.json", "--reason", " "), "say it in words"),
         (("path", "fruit", "--registry", "elsewhere"), "elsewhere has no rule set 'fruit'"),
     ):
         shown = registry(folder, *arguments, code=2)

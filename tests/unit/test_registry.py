@@ -85,8 +85,10 @@ def test_an_unknown_name_makes_nothing_on_disk(registry):
 
 @pytest.mark.parametrize("reason", ["", "  ", "\udcff"])
 def test_a_reason_is_in_words(registry, reason):
-    with pytest.raises(ConfigError, match="say in words why"):
+    with pytest.raises(ConfigError, match="say it in words"):
         registry.publish(PEARS, "me", reason)
+    with pytest.raises(ConfigError, match=r"by .*: say it in words"):
+        registry.publish(PEARS, reason, "a start")
     assert registry.versions() == []
 
 
@@ -99,6 +101,8 @@ def test_a_version_that_was_changed_is_refused(registry):
             registry.path(version)
     with pytest.raises(RuleSetError, match="changed since it was published"):
         registry.load()
+    assert registry.publish(PLUMS, "me", "a try") == ("v0003", True, False)  # not the file that was changed
+    assert registry.load("v0003") == PLUMS
 
 
 def test_a_registry_that_cannot_be_written_says_so(tmp_path):
