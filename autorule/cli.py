@@ -18,6 +18,7 @@ from autorule.errors import AutoruleError, ConfigError, MissingExtraError, RunFa
 from autorule.evaluation_cli import register as register_evaluation
 from autorule.export_cli import register as register_exports
 from autorule.prefect_cli import prefect_app
+from autorule.registry_cli import register as register_registry
 from autorule.report_cli import register as register_report
 from autorule.reward_cli import reward_app, serve_
 from autorule.rules_cli import rules_app
@@ -41,6 +42,7 @@ register_evaluation(app, lambda *arguments: _run(*arguments))
 register_audits(app)
 register_comparison(app)
 register_report(app)
+register_registry(app)
 app.command("serve")(serve_)
 
 _debug = False

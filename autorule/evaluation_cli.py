@@ -98,6 +98,10 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
         invert: Annotated[
             bool, typer.Option("--invert", help="turn rules around that people prefer broken, instead of dropping them")
         ] = False,
+        hold_out_promotion: Annotated[
+            bool,
+            typer.Option("--hold-out-promotion", help="use no prompt by which `registry promote` would decide"),
+        ] = False,
         name: Annotated[str | None, typer.Option(help="name for the history (default: the user)")] = None,
         force: Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")] = False,
     ) -> None:
@@ -122,6 +126,7 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
             figures.bootstrap_rounds,
             figures.seed,
             invert,
+            hold_out_promotion,
         )
         save_rule_set(out, after)
         evaluation_terminal.print_weightings(weightings)

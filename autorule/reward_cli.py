@@ -4,7 +4,7 @@ import json
 import os
 import statistics
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,8 @@ from autorule.config_layers import build_config
 from autorule.errors import ConfigError, InputError, MissingExtraError
 from autorule.export.folders import refuse_dropout
 from autorule.records import Completion
+from autorule.registry import RuleSetRegistry
+from autorule.registry.folder import REGISTRY
 from autorule.rewards.scaling import learned_scaling, scaled
 from autorule.rule_editing import check_free, save_rule_set, user_name
 from autorule.rule_sets import RuleSet, load_rule_set
@@ -90,7 +92,14 @@ def calibrate(
 
 
 def serve_(
-    rule_set: Annotated[Path, typer.Argument(metavar="RULE_SET", help="rule set: 03_rule_set.json of a run")],
+    rule_set: Annotated[
+        Path | None, typer.Argument(metavar="RULE_SET", help="rule set: 03_rule_set.json of a run")
+    ] = None,
+    registry: Annotated[
+        str | None, typer.Option(metavar="NAME", help="instead of a file: the current version of a name, as it changes")
+    ] = None,
+    registry_folder: Annotated[Path, typer.Option(help="folder of the registry")] = REGISTRY,
+    poll_s: Annotated[float, typer.Option(min=0.05, help="seconds between two looks for a new version")] = 5.0,
     settings: Annotated[Path | None, typer.Option(help="reward settings: reward.json of an export, or TOML")] = None,
     backend: Annotated[str | None, typer.Option(help="of the verifier, as in score")] = None,
     model: Annotated[str | None, typer.Option(help="of the verifier, as in score")] = None,
@@ -113,6 +122,8 @@ def serve_(
     from autorule.rewards import RuleReward
     from autorule.rewards.settings_file import load_reward_settings
 
+    if (rule_set is None) == (registry is None):
+        raise ConfigError("give a rule set file, or --registry with the name of one in the registry")
     changes = given({"model": model_options(backend, model, base_url, api_key_env)})
     if settings is not None:
         own = load_reward_settings(settings, changes)
@@ -120,6 +131,7 @@ def serve_(
     if changes.get("on_unscored", "none") == "none":
         changes["on_unscored"] = "error"
     try:
+        from autorule.serving.following import Followed
         from autorule.serving.server import ServeConfig, serve
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "the reward server") from error
@@ -132,10 +144,16 @@ def serve_(
         token = os.environ.get(token_env)
         if not token:
             raise ConfigError(f"the environment variable {token_env} of --token-env holds no token")
-    reward = RuleReward(rule_set, **changes)
+    followed = None
+    rules: Any = rule_set
+    if registry is not None:
+        source = RuleSetRegistry(registry_folder, registry)
+        followed = Followed(source, source.known_current(), poll_s)
+        rules = source.pointed(followed.first)
+    reward = RuleReward(rules, **changes)
     refuse_dropout(reward.settings, "a server")
     typer.echo(f"rewards of {len(reward.rules)} rules at http://{host}:{port} (page of the interface: /docs)", err=True)
-    serve(reward, config, token)
+    serve(reward, config, token, followed)
 
 
 def _describe(rule_set: RuleSet, aspect: str | None) -> list[str]:

@@ -12,7 +12,7 @@ from autorule.evaluation.matrix import NO, YES, PairMatrix
 from autorule.evaluation.records import Interval, WeightingResult, Weightings
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
 from autorule.evaluation.selection import Selected, select_rules
-from autorule.evaluation.splits import on_test
+from autorule.evaluation.splits import on_test, promotion_split
 from autorule.evaluation.weighting import pair_accuracy, pair_scores
 from autorule.records import Rule
 from autorule.rule_editing import changed, without_dangling
@@ -30,16 +30,21 @@ def select(
     rounds: int = ROUNDS,
     seed: int = 0,
     invert: bool = False,
+    hold_out_promotion: bool = False,
 ) -> tuple[RuleSet, Weightings]:
     """The rules that dev keeps, weighed by `method` (or the best on dev), and every method's figures.
 
     `matrix` holds the verdicts on the rules of the set, `prompt_ids` the hash of the prompt of each pair: those of dev
     are noted in the set, so that no later evaluation uses them. Pinned rules stay, with a weight of 1 where the method
     gives them none. `invert`: other rules that reliably point the wrong way are turned around instead of dropped.
+    `hold_out_promotion`: prompts of the promotion split are in neither dev nor test, so that they can decide later.
     Statistics in the rules are those on dev. Raises RuleSetError when nothing is kept, ConfigError for an unknown
     method or too few prompts.
     """
     edits: list[Edit] = []
+    if hold_out_promotion:
+        used = np.flatnonzero(~promotion_split(matrix.prompts))
+        matrix, prompt_ids = matrix.of(used), [prompt_ids[i] for i in used]
     if invert:
         rule_set, matrix, edits = _inverted(rule_set, matrix, by, rate, seed)
     weightings = choose_weights(matrix, rate, rounds, seed, method)

@@ -8,7 +8,7 @@ import numpy as np
 
 from autorule.errors import InputError
 from autorule.evaluation.agreement import measure_agreement
-from autorule.evaluation.matrix import Floats, PairMatrix
+from autorule.evaluation.matrix import Floats, Ints, PairMatrix
 from autorule.evaluation.reading import matrix_pairs, read_matrix
 from autorule.evaluation.records import Interval
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
@@ -64,7 +64,9 @@ class Comparison(Record):
     seed: int
 
 
-class _Run(NamedTuple):
+class EvaluatedRun(NamedTuple):
+    """A run on held-out pairs, read back with the rule set that it measured."""
+
     folder: Path
     manifest: RunManifest
     rule_set: RuleSet
@@ -72,7 +74,7 @@ class _Run(NamedTuple):
     pairs: list[dict[str, Any]]
     data_sha256: str
 
-    def without(self, seen: frozenset[str]) -> "_Run":
+    def without(self, seen: frozenset[str]) -> "EvaluatedRun":
         """The run without pairs of these prompts. Raises InputError when none is left."""
         rows = np.flatnonzero([pair["prompt_id"] not in seen for pair in self.pairs])
         if not len(rows):
@@ -93,7 +95,7 @@ def compare(folders: Sequence[Path], rounds: int = ROUNDS, seed: int = 0) -> Com
     folder that is no evaluation, for the same rule set on the same data twice, for pairs whose labels differ, and when
     nothing is left.
     """
-    whole = [_read(folder) for folder in folders]
+    whole = [read_run(folder) for folder in folders]
     _check_distinct(whole)
     seen = frozenset(key for run in whole for key in run.rule_set.seen_prompts)
     runs = [run.without(seen) for run in whole]
@@ -110,7 +112,7 @@ def compare(folders: Sequence[Path], rounds: int = ROUNDS, seed: int = 0) -> Com
     return Comparison(runs=tuple(about), differences=tuple(differences), bootstrap_rounds=rounds, seed=seed)
 
 
-def _check_distinct(runs: Sequence[_Run]) -> None:
+def _check_distinct(runs: Sequence[EvaluatedRun]) -> None:
     places: dict[tuple[str, str], Path] = {}
     for run in runs:
         key = content_id(dump_rule_set(run.rule_set)), run.data_sha256
@@ -119,7 +121,11 @@ def _check_distinct(runs: Sequence[_Run]) -> None:
         places[key] = run.folder
 
 
-def _read(folder: Path) -> _Run:
+def read_run(folder: Path, rule_set: RuleSet | None = None) -> EvaluatedRun:
+    """The run of a folder. `rule_set`: a set of the same rules, to count by its weights instead of those of the run.
+
+    Raises InputError when the folder is no evaluation, or not of these rules.
+    """
     try:
         manifest = RunManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -129,14 +135,14 @@ def _read(folder: Path) -> _Run:
     file = manifest.inputs.get("held_out", manifest.inputs.get("pairs"))
     if file is None:
         raise InputError(f"the run {manifest.run_id} names no file of pairs in its manifest; give an evaluation")
-    rule_set = load_rule_set(folder / RULE_SET)
+    rule_set = load_rule_set(folder / RULE_SET) if rule_set is None else rule_set
     matrix = read_matrix(folder, rule_set)
     if not matrix.n_pairs:
         raise InputError(f"{folder}: no pair has verdicts on both sides; there is nothing to compare")
-    return _Run(folder, manifest, rule_set, matrix, matrix_pairs(folder, matrix), file.sha256)
+    return EvaluatedRun(folder, manifest, rule_set, matrix, matrix_pairs(folder, matrix), file.sha256)
 
 
-def _about(run: _Run, n_before: int, rounds: int, seed: int) -> Compared:
+def _about(run: EvaluatedRun, n_before: int, rounds: int, seed: int) -> Compared:
     rules = run.rule_set.rules
     found = measure_agreement(run.matrix)
     [estimate] = bootstrap_means(run.right()[:, None], run.matrix.prompts, seed, rounds)
@@ -156,8 +162,18 @@ def _about(run: _Run, n_before: int, rounds: int, seed: int) -> Compared:
     )
 
 
-def _difference(one: _Run, other: _Run, rounds: int, seed: int) -> dict[str, Any]:
+def _difference(one: EvaluatedRun, other: EvaluatedRun, rounds: int, seed: int) -> dict[str, Any]:
     """n_pairs and accuracy of a Difference."""
+    gains, prompts = paired_gains(one, other)
+    [estimate] = bootstrap_means(gains[:, None], prompts, seed, rounds)
+    return {"n_pairs": len(gains), "accuracy": estimate}
+
+
+def paired_gains(one: EvaluatedRun, other: EvaluatedRun) -> tuple[Floats, Ints]:
+    """(of each pair that both measured: how much more right `one` is, from -1 to 1; the number of its prompt).
+
+    Raises InputError when they share no pair, or prefer different sides of one.
+    """
     place = {_key(pair): i for i, pair in enumerate(other.pairs)}
     shared = [(i, place[key]) for i, pair in enumerate(one.pairs) if (key := _key(pair)) in place]
     if not shared:
@@ -169,9 +185,7 @@ def _difference(one: _Run, other: _Run, rounds: int, seed: int) -> dict[str, Any
                 "with the same columns and winner values"
             )
     mine, theirs = (np.array(indices) for indices in zip(*shared, strict=True))
-    gain = (one.right()[mine] - other.right()[theirs])[:, None]
-    [estimate] = bootstrap_means(gain, one.matrix.prompts[mine], seed, rounds)
-    return {"n_pairs": len(shared), "accuracy": estimate}
+    return one.right()[mine] - other.right()[theirs], one.matrix.prompts[mine]
 
 
 def _key(pair: dict[str, Any]) -> tuple[int, str]:

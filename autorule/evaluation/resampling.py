@@ -12,8 +12,12 @@ BLOCK = 250
 """Rounds at once: weights of rounds by prompts are the only large array."""
 
 
-def bootstrap_means(values: Floats, prompts: Ints, seed: int = 0, rounds: int = ROUNDS) -> list[Interval]:
+def bootstrap_means(
+    values: Floats, prompts: Ints, seed: int = 0, rounds: int = ROUNDS, confidence: float = CONFIDENCE
+) -> list[Interval]:
     """The mean of each column of `values` (pairs × columns) with a percentile interval; None where nothing is known.
+
+    `confidence`: of the two-sided interval. Near 1 it needs many rounds: several dozen draws beyond each end.
 
     No interval where fewer than LEAST_PROMPTS prompts have values: draws of so few tell little. Where all values are 1,
     so that no draw differs, it is Wilson's, of as many trials as there are prompts.
@@ -31,14 +35,14 @@ def bootstrap_means(values: Floats, prompts: Ints, seed: int = 0, rounds: int = 
     )
     with np.errstate(invalid="ignore"):
         means = sums.sum(axis=0) / sizes.sum(axis=0)
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - confidence) / 2
     low, high = np.full((2, values.shape[1]), np.nan)
     n_prompts = (sizes > 0).sum(axis=0)
     told = n_prompts >= LEAST_PROMPTS
     if told.any():
         low[told], high[told] = np.nanquantile(draws[:, told], [tail, 1 - tail], axis=0)
     whole = told & (np.nan_to_num(values, nan=1.0) == 1).all(axis=0)
-    low[whole], high[whole] = wilson(means[whole], n_prompts[whole].astype(np.float64))
+    low[whole], high[whole] = wilson(means[whole], n_prompts[whole].astype(np.float64), confidence)
     return [
         Interval(value=_number(m), low=_number(a), high=_number(b)) for m, a, b in zip(means, low, high, strict=True)
     ]

@@ -95,6 +95,14 @@ class RuleReward:
                 _shared[key] = cls.from_file(key)
             return _shared[key]
 
+    def with_rule_set(self, rule_set: RuleSet) -> "RuleReward":
+        """The same reward over other rules; a reward model that is loaded is shared. Raises ConfigError for an aspect
+        that no rule has."""
+        given = {name: getattr(self.settings, name) for name in self.settings.model_fields_set}
+        other = RuleReward(rule_set, **given)
+        other._reward_model = self._shared_reward_model()
+        return other
+
     def per_aspect(self) -> list["RuleReward"]:
         """A reward function for each aspect, for trainers that weigh several. Rules without an aspect are in none.
 
@@ -240,15 +248,23 @@ class RuleReward:
         self, completions: Sequence[Completion], columns: Mapping[str, Sequence[Any]]
     ) -> Sequence[float | str | None]:
         """The normalised score of each, or why it has none; None where there is no reward model."""
-        config = self.settings.reward_model
-        if config is None:
+        config, model = self.settings.reward_model, self._shared_reward_model()
+        if config is None or model is None:
             return [None] * len(completions)
-        from autorule.rewards.reward_model import RewardModel, reward_of_model
+        from autorule.rewards.reward_model import reward_of_model
+
+        return reward_of_model(model, config, completions, columns)
+
+    def _shared_reward_model(self) -> "RewardModel | None":
+        """The reward model, which loads at its first call; None where there is none."""
+        if self.settings.reward_model is None:
+            return None
+        from autorule.rewards.reward_model import RewardModel
 
         with self._lock:
             if self._reward_model is None:
-                self._reward_model = RewardModel(config)
-        return reward_of_model(self._reward_model, config, completions, columns)
+                self._reward_model = RewardModel(self.settings.reward_model)
+            return self._reward_model
 
     def _total(
         self, record: RewardRecord, model_score: float | str | None, row: Row

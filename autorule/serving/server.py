@@ -12,7 +12,9 @@ from autorule.errors import ConfigError
 from autorule.rewards import RuleReward
 from autorule.serving.app import make_app
 from autorule.serving.batching import Batcher
+from autorule.serving.following import Followed
 from autorule.serving.guards import Guard, PromptHeaders
+from autorule.serving.live import Live
 from autorule.serving.metrics import Metrics
 from autorule.stage_config import Config
 
@@ -43,13 +45,18 @@ def check_binding(config: ServeConfig, token: str | None) -> None:
         raise ConfigError("the token is too weak, or no part of a path: give 16 or more of A-Z, a-z, 0-9, - and _")
 
 
-def serve(reward: RuleReward, config: ServeConfig, token: str | None) -> None:
-    """Listens until SIGTERM or Ctrl-C. Raises ConfigError as `check_binding`, and when the port is taken."""
+def serve(reward: RuleReward, config: ServeConfig, token: str | None, followed: Followed | None = None) -> None:
+    """Listens until SIGTERM or Ctrl-C. `followed`: where `reward` has its rule set from, to be replaced when another
+    version becomes current there.
+
+    Raises ConfigError as `check_binding`, and when the port is taken.
+    """
     check_binding(config, token)
-    batcher = Batcher(reward, config.workers, max_waiting=config.max_waiting)
+    name, version = (None, None) if followed is None else (followed.registry.name, followed.first.version)
+    live = Live(reward, lambda own: Batcher(own, config.workers, max_waiting=config.max_waiting), name, version)
     hosts = LOOPBACK_HOSTS | {host.lower() for host in (config.host, *config.allow_hosts)}
     app = Guard(
-        make_app(reward, batcher, Metrics()),
+        make_app(live, Metrics(), followed),
         None if token is not None and not config.allow_hosts else frozenset(hosts),
         token,
         int(config.max_body_mb * 1e6),

@@ -1,0 +1,48 @@
+"""A candidate compared with the current version, and what became of it, noted whichever way it went."""
+
+from pathlib import Path
+
+from autorule.errors import ConfigError
+from autorule.evaluation.comparing import read_run
+from autorule.evaluation.splits import PROMOTION_SHARE
+from autorule.promotion import decide
+from autorule.registry.folder import RuleSetRegistry
+from autorule.registry.history import Event
+from autorule.rule_sets import RuleSet
+
+
+def promote(
+    registry: RuleSetRegistry,
+    rule_set: RuleSet,
+    candidate_run: Path,
+    current_run: Path,
+    by: str,
+    reason: str,
+    share: float = PROMOTION_SHARE,
+    seed: int = 0,
+) -> Event:
+    """Makes a rule set current if it beats the current version on the promotion split; else keeps that one.
+
+    The runs are evaluations of the two sets on the same pairs. What happened is an event (promoted or kept) with the
+    decision, and the candidate a version either way. Raises ConfigError when there is no current version, the rule set
+    is it, and as `decide`; InputError as `decide` and `read_run`: then nothing was compared, and nothing is noted.
+    """
+    registry.check_known()
+    with registry.writing(by, reason):
+        pointer = registry.current()
+        if pointer is None:
+            raise ConfigError(f"{registry.name} has no current version to beat; publish one, or roll back to one")
+        before = registry.pointed(pointer)
+        if before == rule_set:
+            raise ConfigError(f"the candidate is {registry.name} {pointer.version}, which is current already")
+        current, candidate = read_run(current_run, before), read_run(candidate_run, rule_set)
+        looks = looks_at(registry.history(), candidate.data_sha256)
+        decision = decide(current, candidate, looks, share=share, seed=seed)
+        version, _ = registry.keep(rule_set, by, reason)
+        told = f"{reason.strip()}; against {pointer.version}, {decision.reason}"
+        return registry.note("promoted" if decision.promote else "kept", version, by, told, decision)
+
+
+def looks_at(events: list[Event], data_sha256: str) -> int:
+    """How many comparisons on this data the history holds, whichever way they went."""
+    return sum(event.decision is not None and event.decision.data_sha256 == data_sha256 for event in events)
