@@ -181,10 +181,22 @@ def by_words() -> ScriptedBackend:
             return Failure(stage=request.stage, kind="provider", message="told to fail", item_id=request.request_id)
         if request.choices == ("A", "B"):
             return 0.6 + 0.3 * ("Response A:\n```\npears" in shown) - 0.3 * ("Response B:\n```\npears" in shown)
-        [rule] = re.findall(r"Mention (\w+)\.", question.text)
+        [rule] = re.findall(r"mention (\w+)\.", question.text, re.IGNORECASE)
         return float(re.search(rf"\b{rule}\b", shown) is not None)
 
     return ScriptedBackend(_generate, choose, name="by-words")
+
+
+def fruit() -> ScriptedBackend:
+    """Mines one rule on pears and one on apples, and answers as by_words."""
+    plain = by_words()
+
+    def generate(request: GenerateRequest) -> ModelOutput | Failure | str:
+        if request.stage == "mining":
+            return json.dumps({"rules": ["The response should mention pears.", "The response should mention apples."]})
+        return _generate(request)
+
+    return ScriptedBackend(generate, plain._choice_script, name="fruit")
 
 
 def breaks_about_both() -> ScriptedBackend:

@@ -38,7 +38,9 @@ def test_every_deployment_names_a_flow_that_loads():
         load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False).name
         for deployment in deployments
     ]
-    assert names == ["extract-rules", "repeat-extraction", "score-completions", "evaluate-rules", "export-rules"]
+    assert names == [
+        "extract-rules", "repeat-extraction", "score-completions", "evaluate-rules", "export-rules", "refresh-rules",
+    ]  # fmt: skip
 
 
 def test_the_layers_are_guarded_by_the_linter():

@@ -1,0 +1,107 @@
+"""The steps of a refresh between its flows: choose, audit, promote."""
+
+from pathlib import Path
+from typing import Literal
+
+from prefect.artifacts import create_markdown_artifact
+
+from autorule.audit.hacking import AuditConfig, audit_rule_set
+from autorule.audit_terminal import exploit_message, unmeasured_message
+from autorule.errors import ConfigError, InputError, RuleSetError
+from autorule.evaluation.apply import select
+from autorule.evaluation.reading import matrix_pairs, read_matrix
+from autorule.export.rubrics import escape_markdown
+from autorule.records import Record
+from autorule.registry.folder import RuleSetRegistry
+from autorule.registry.promoting import promote
+from autorule.registry.refresh_config import RefreshConfig
+from autorule.rule_editing import save_rule_set
+from autorule.rule_sets import load_rule_set
+from autorule.run_folder import RULE_SET
+from autorule.tasks.artifacts import never_fatal
+from autorule.tasks.steps import in_flow_run, step
+
+SELECTED = "07_selected_rule_set.json"
+
+
+class Outcome(Record):
+    """What became of a candidate."""
+
+    action: Literal["published", "promoted", "kept"]
+    reason: str
+    version: str | None = None
+    """Of the candidate in the registry; None where it did not come so far."""
+
+
+@step("select-rules")
+def choose_candidate(config: RefreshConfig, evaluated: Path) -> Path | Outcome:
+    """The file of the rules that dev keeps, weighed, without the promotion split; why there is none where dev keeps
+    nothing. Raises ConfigError for too few prompts."""
+    rule_set = load_rule_set(evaluated / RULE_SET)
+    matrix = read_matrix(evaluated, rule_set)
+    prompt_ids = [pair["prompt_id"] for pair in matrix_pairs(evaluated, matrix)]
+    seed, rate = config.extraction.seed, 0.05
+    try:
+        chosen, _ = select(
+            rule_set, matrix, prompt_ids, config.select_by, config.by, rate, seed=seed, hold_out_promotion=True
+        )
+    except RuleSetError as error:
+        return Outcome(action="kept", reason=str(error))
+    save_rule_set(evaluated / SELECTED, chosen)
+    return evaluated / SELECTED
+
+
+@step("audit-rules")
+def audit_candidate(config: RefreshConfig, candidate: Path) -> Outcome | None:
+    """Why the candidate is refused; None when no canary passes too often."""
+    if not config.audit_prompts:
+        return None
+    source = config.extraction
+    settings = AuditConfig(
+        model=source.verifier or source.model,
+        cache=source.cache,
+        columns=config.evaluation("audit", candidate, True).columns,
+        winner_values=source.winner_values,
+        limit=config.audit_prompts,
+        seed=source.seed,
+        max_exploit_rate=config.max_exploit_rate,
+        max_unscored=config.max_unscored,
+    )
+    found = audit_rule_set(load_rule_set(candidate), config.held_out, settings)
+    if found.unmeasured:
+        return Outcome(action="kept", reason=unmeasured_message(found))
+    return Outcome(action="kept", reason=exploit_message(found)) if found.exploited else None
+
+
+@step("publish-rules")
+def publish_first(config: RefreshConfig, candidate: Path) -> Outcome | None:
+    """Publishes the candidate where the name has no version yet, and it is current; None where it has one."""
+    registry = RuleSetRegistry(config.registry, config.name)
+    if registry.versions():
+        return None
+    published = registry.publish(load_rule_set(candidate), config.by, "the first of its name: nothing was compared")
+    return Outcome(action="published", reason="the first of its name", version=published.version)
+
+
+@step("promote-rules")
+def promote_if_better(config: RefreshConfig, candidate: Path, candidate_run: Path, current_run: Path) -> Outcome:
+    """Promotes the candidate when it beats the current set on the promotion split; else says why not."""
+    registry = RuleSetRegistry(config.registry, config.name)
+    try:
+        event = promote(
+            registry, load_rule_set(candidate), candidate_run, current_run, config.by, f"refresh {candidate_run.name}"
+        )
+    except (ConfigError, InputError) as error:  # nothing was compared: too few prompts, too many looks, the same set
+        return Outcome(action="kept", reason=str(error))
+    action: Literal["promoted", "kept"] = "promoted" if event.action == "promoted" else "kept"
+    return Outcome(action=action, reason=event.reason, version=event.version)
+
+
+def show_outcome(config: RefreshConfig, outcome: Outcome) -> Outcome:
+    """The outcome, also as an artifact of a flow run."""
+    if in_flow_run():
+        with never_fatal():
+            version = f" {outcome.version}" if outcome.version else ""
+            text = f"**{config.name}{version}: {outcome.action}**\n\n{escape_markdown(outcome.reason)}"
+            create_markdown_artifact(text, key="promotion", description="What became of the candidate")
+    return outcome
