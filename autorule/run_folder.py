@@ -175,8 +175,7 @@ class Run:
 
     def _end(self, error: BaseException | None) -> None:
         if error is not None:
-            cancelled = isinstance(error, BudgetSpentError) or not isinstance(error, Exception)  # Ctrl-C, SIGTERM
-            status: Status = "stopped" if cancelled else "failed"
+            status: Status = "stopped" if isinstance(error, BudgetSpentError) else "failed"
             self.update(status=status, message=f"{type(error).__name__}: {error}", ended_at=utc_now())
             return
         shutil.rmtree(self.folder / PARTS)
