@@ -124,6 +124,7 @@ def wilson(share: Floats, n: Floats, confidence: float = CONFIDENCE) -> tuple[Fl
         half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     none = ~(n > 0)
     return (
-        np.where(none, np.nan, np.clip(centre - half, 0, 1)),
-        np.where(none, np.nan, np.clip(centre + half, 0, 1)),
+        # The interval holds its share; at 0 and 1 an end is the share itself, but for a last bit of rounding.
+        np.where(none, np.nan, np.clip(centre - half, 0, share)),
+        np.where(none, np.nan, np.clip(centre + half, share, 1)),
     )

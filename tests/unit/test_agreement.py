@@ -151,6 +151,13 @@ def test_correlations_are_those_of_numpy_and_know_gaps():
     assert phi_of_verdicts(constant).tolist() == [[0.0]]
 
 
+@pytest.mark.parametrize("n", [1, 7, 10, 194, 199, 1000])
+def test_an_interval_holds_its_share_to_the_last_bit(n):
+    shares = np.arange(n + 1) / n
+    low, high = wilson(shares, np.full(n + 1, float(n)))
+    assert (low <= shares).all() and (shares <= high).all() and low[0] == 0 and high[-1] == 1
+
+
 def test_no_prompt_no_statistics():
     assert np.isnan(wilson(np.array([np.nan]), np.array([0.0]))[0]).all()
     empty = np.zeros((0, 2), dtype=bool)
