@@ -10,7 +10,7 @@ from autorule.command_settings import given, mapping, model_options, settings_of
 from autorule.config_layers import build_config
 from autorule.errors import ConfigError, InputError, RunFailedError
 from autorule.rule_sets import load_rule_set
-from autorule.run_folder import write_text
+from autorule.storage import write_text
 
 
 def register(app: typer.Typer) -> None:

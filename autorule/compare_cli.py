@@ -9,7 +9,7 @@ from rich.table import Table
 
 from autorule.errors import ConfigError
 from autorule.evaluation_terminal import shown_interval
-from autorule.run_folder import write_text
+from autorule.storage import write_text
 from autorule.terminal import out, printable
 
 if TYPE_CHECKING:

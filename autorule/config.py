@@ -19,6 +19,7 @@ from autorule.stage_config import (
     VerificationConfig,
     server_address,
 )
+from autorule.storage import Folder
 
 EMBEDDED = "embedded"
 """Name of the small model that comes from a package and shows the machinery without any download."""
@@ -98,7 +99,7 @@ class RunConfig(Config):
     """What every flow has: the model, where results go, how work is cut into shards."""
 
     model: ModelConfig = ModelConfig()
-    outputs: Path = Path("outputs")
+    outputs: Folder = Field(Path("outputs"), description="folder, or URL such as s3://bucket/outputs")
     run_id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="made up when left out")
     cache: CacheConfig = CacheConfig()
     budget: BudgetConfig = BudgetConfig()

@@ -12,7 +12,8 @@ from autorule.errors import ConfigError, InputError
 from autorule.manifest import RunManifest
 from autorule.rule_editing import check_free, save_rule_set, user_name
 from autorule.rule_sets import load_rule_set
-from autorule.run_folder import EVALUATION, MANIFEST, write_text
+from autorule.run_folder import EVALUATION, MANIFEST
+from autorule.storage import write_text
 
 
 def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any]) -> None:

@@ -18,7 +18,8 @@ from autorule.preferences.readers import BadRow, read_rows
 from autorule.records import Completion, Messages, RewardRecord, Rule
 from autorule.rewards.settings import RewardSettings
 from autorule.rule_sets import RuleSet, load_rule_set
-from autorule.run_folder import MANIFEST, REWARDS, write_text
+from autorule.run_folder import MANIFEST, REWARDS
+from autorule.storage import write_text
 from autorule.verdict_tables import read_rewards
 
 Columns = Annotated[str | None, typer.Option(help="OURS=THEIRS,...: which columns of the file to read")]

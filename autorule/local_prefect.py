@@ -22,7 +22,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponen
 
 from autorule.errors import AutoruleError, ConfigError
 from autorule.records import Record
-from autorule.run_folder import write_text
+from autorule.storage import write_text
 
 STATE = Path(".prefect")
 """Prefect's home: database, logs of server and worker, and what runs."""

@@ -16,7 +16,7 @@ from autorule.errors import ConfigError, RuleSetError
 from autorule.records import Rule
 from autorule.rule_sets import Edit, RuleSet, dump_rule_set
 from autorule.rule_text import clean_rule, new_rule_id, normalise_rule
-from autorule.run_folder import write_text
+from autorule.storage import write_text
 
 SHOWN_CHARS = 60
 

@@ -1,18 +1,17 @@
 """The folder that a run leaves: numbered stage files, failures, rejected rows and the manifest.
 
-Stage files are written under a temporary name and renamed, so that one that is there is whole; failures are appended
-while the run goes on. Shards write parts; a stage joins its parts into its file in the order of the shards.
+A stage file that is there is whole; failures are appended while the run goes on. Shards write parts; a stage joins its
+parts into its file in the order of the shards. The folder may be in an object store (autorule.storage).
 """
 
 import fcntl
-import os
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel
 
@@ -20,8 +19,10 @@ from autorule import __version__
 from autorule.budget import reset_budget
 from autorule.config import RunConfig
 from autorule.errors import BudgetSpentError, ConfigError, RunFailedError
+from autorule.finished_shards import clear_unfinished
 from autorule.manifest import InputFile, RunManifest, Status, describe_input, utc_now
 from autorule.records import CallCounts, Failure, Stage
+from autorule.storage import append_text, is_local, remove_folder, write_text, writing
 
 RecordType = TypeVar("RecordType", bound=BaseModel)
 
@@ -45,22 +46,13 @@ PARTS = "parts"
 LOCK = ".lock"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a whole file or none of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
     """Writes one record a line, the whole file or none of it; how many there were."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     n = 0
-    with temporary.open("w", encoding="utf-8") as file:
+    with writing(path) as file:
         for record in records:
             file.write(record.model_dump_json() + "\n")
             n += 1
-    temporary.replace(path)
     return n
 
 
@@ -76,8 +68,11 @@ def part_path(folder: Path, name: str, shard: int) -> Path:
     return folder / PARTS / f"{Path(name).stem}-{shard:05d}{Path(name).suffix}"
 
 
-def _lock_folder(folder: Path) -> IO[str]:
-    """Holds the folder for this process; the system lets go of it when the process ends, however it ends."""
+def _lock_folder(folder: Path) -> AbstractContextManager[Any]:
+    """Holds the folder for this process; the system lets go of it when the process ends, however it ends. An object
+    store has no locks: there nothing keeps two runs of one id apart."""
+    if not is_local(folder):
+        return nullcontext()
     lock = (folder / LOCK).open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,10 +95,13 @@ def _clear_other_work(folder: Path, config: RunConfig, inputs: dict[str, InputFi
     if manifest is not None and not _is_same_work(manifest, config, inputs):
         for name in (*manifest.files, RULE_SET):
             (folder / name).unlink(missing_ok=True)
+        if (folder / PARTS).exists():
+            for part in (folder / PARTS).iterdir():
+                part.unlink()
 
 
 def _is_same_work(manifest: RunManifest, config: RunConfig, inputs: dict[str, InputFile]) -> bool:
-    aside = {"budget", "cache"}
+    aside = {"budget", "cache", "runner"}
     before = {name: value for name, value in manifest.config.items() if name not in aside}
     return before == config.model_dump(mode="json", exclude=aside) and manifest.inputs == inputs
 
@@ -125,7 +123,7 @@ class Run:
     exception went through, which it passes on.
     """
 
-    def __init__(self, folder: Path, manifest: RunManifest, lock: IO[str]) -> None:
+    def __init__(self, folder: Path, manifest: RunManifest, lock: AbstractContextManager[Any]) -> None:
         self.folder = folder
         self.manifest = manifest
         self._lock = lock
@@ -142,15 +140,16 @@ class Run:
         if (before := _manifest_of(folder)) is not None and before.status == "completed":
             raise ConfigError(f"run folder {folder} holds a completed run; leave out the run id or give another")
         try:
-            (folder / PARTS).mkdir(parents=True, exist_ok=True)
+            if is_local(folder):
+                (folder / PARTS).mkdir(parents=True, exist_ok=True)
             lock = _lock_folder(folder)
         except OSError as error:
             raise ConfigError(f"run folder {folder} can't be made: {error}; choose another with --out") from error
         described = {name: describe_input(path) for name, path in inputs.items() if path.is_file()}
         _clear_other_work(folder, config, described)
         reset_budget(folder)
-        for left in (folder / FAILURES, *(folder / PARTS).iterdir()):
-            left.unlink(missing_ok=True)  # of a run that was stopped; its answers are in the cache
+        (folder / FAILURES).unlink(missing_ok=True)
+        clear_unfinished(folder / PARTS)
         manifest = RunManifest(
             run_id=run_id,
             flow=flow,
@@ -178,14 +177,14 @@ class Run:
             status: Status = "stopped" if isinstance(error, BudgetSpentError) else "failed"
             self.update(status=status, message=f"{type(error).__name__}: {error}", ended_at=utc_now())
             return
-        shutil.rmtree(self.folder / PARTS)
-        (self.folder / LOCK).unlink()
+        (self.folder / LOCK).unlink(missing_ok=True)
         imbalances = self.manifest.funnel.imbalances()
         problems = [*self.manifest.failed_shards, *(f"counts do not add up: {problem}" for problem in imbalances)]
         if problems:
             message = f"{len(problems)} problems: {'; '.join(problems)}"
             self.update(status="failed_with_results", message=message, ended_at=utc_now())
             raise RunFailedError(f"{message}; what was finished is in {self.folder}; run again to complete it")
+        remove_folder(self.folder / PARTS)
         self.update(status="completed", ended_at=utc_now())
 
     def update(self, **changes: Any) -> None:
@@ -226,28 +225,23 @@ class Run:
         """Makes the stage file out of the parts that are there, which the next stage reads; the number of records."""
         parts = [part for shard in range(n_shards) if (part := part_path(self.folder, name, shard)).exists()]
         target = self.folder / name
-        temporary = target.with_name(f".{name}.{os.getpid()}.tmp")
         n = 0
-        with temporary.open("wb") as file:
+        with writing(target, "wb") as file:
             for part in parts:
-                for line in part.open("rb"):
-                    file.write(line)
-                    n += 1
-        temporary.replace(target)
+                with part.open("rb") as lines:
+                    for line in lines:
+                        file.write(line)
+                        n += 1
         self.note_file(name, n)
         return n
 
     def add_failures(self, failures: Iterable[Failure]) -> int:
         """Appends to the failures of the run; how many were added."""
-        n = 0
-        with (self.folder / FAILURES).open("a", encoding="utf-8") as file:
-            for failure in failures:
-                file.write(failure.model_dump_json() + "\n")
-                n += 1
-                if failure.kind == "budget":
-                    self._over_budget.append(failure)
-        self.update(files={**self.manifest.files, FAILURES: self.manifest.files.get(FAILURES, 0) + n})
-        return n
+        added = list(failures)
+        append_text(self.folder / FAILURES, "".join(failure.model_dump_json() + "\n" for failure in added))
+        self._over_budget += [failure for failure in added if failure.kind == "budget"]
+        self.update(files={**self.manifest.files, FAILURES: self.manifest.files.get(FAILURES, 0) + len(added)})
+        return len(added)
 
     def stop_if_over_budget(self) -> None:
         """Raises BudgetSpentError when requests were not sent because the budget was spent."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from autorule.records import Completion, RewardRecord, Rule, Verdict, VerdictLabel
 from autorule.rule_sets import prompt_hash
+from autorule.storage import readable, writing
 
 LABELS: tuple[VerdictLabel, ...] = ("yes", "no", "not_applicable")
 ROW_GROUP = 100_000
@@ -91,15 +92,13 @@ def join_tables(parts: Sequence[Path], target: Path, kind: str) -> Counts:
     import pyarrow.parquet as pq
 
     schema, value = (_verdict_schema(), "verdict") if kind == "verdicts" else (_reward_schema(), "reward")
-    temporary = target.with_name(f".{target.name}.tmp")
     rows = unscored = 0
-    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with writing(target, "wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for part in parts:
-            for batch in pq.ParquetFile(part).iter_batches(batch_size=ROW_GROUP):
+            for batch in pq.ParquetFile(readable(part)).iter_batches(batch_size=ROW_GROUP):
                 writer.write_batch(batch.cast(schema))
                 rows += batch.num_rows
                 unscored += batch.column(value).null_count
-    temporary.replace(target)
     return Counts(rows, unscored)
 
 
@@ -118,7 +117,7 @@ def read_verdicts(path: Path) -> Iterator[dict[str, Any]]:
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq
 
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=4096):
+    for batch in pq.ParquetFile(readable(path)).iter_batches(batch_size=4096):
         yield from batch.to_pylist()
 
 
@@ -132,9 +131,8 @@ def _with_nulls(values: "np.ndarray[Any, Any]") -> Any:
 def _write(path: Path, table: Any) -> None:
     import pyarrow.parquet as pq
 
-    temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(table, temporary, row_group_size=ROW_GROUP, compression="zstd")
-    temporary.replace(path)
+    with writing(path, "wb") as file:
+        pq.write_table(table, file, row_group_size=ROW_GROUP, compression="zstd")
 
 
 def _verdict_schema() -> Any:

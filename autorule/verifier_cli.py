@@ -12,7 +12,7 @@ from autorule.errors import ConfigError
 from autorule.labels import Source, read_labels
 from autorule.rule_editing import check_free, save_rule_set, user_name
 from autorule.rule_sets import load_rule_set
-from autorule.run_folder import write_text
+from autorule.storage import write_text
 from autorule.verifier_check import CheckConfig, CheckReport, check_verifier, draw_reliability, sample_labels
 
 verifier_app = typer.Typer(help="The verifier.", no_args_is_help=True)

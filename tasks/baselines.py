@@ -18,7 +18,8 @@ from autorule.evaluation.one_call import OneCall, one_call
 from autorule.records import Completion
 from autorule.rewards.reward_model import RewardModel
 from autorule.rule_sets import RuleSet
-from autorule.run_folder import BASELINES, FLIPS, Run, part_path, read_records, write_text
+from autorule.run_folder import BASELINES, FLIPS, Run, part_path, read_records
+from autorule.storage import write_text
 from autorule.tasks.preparation import COMPLETIONS
 from autorule.tasks.shards import read_parts
 from autorule.tasks.steps import step

@@ -15,7 +15,8 @@ from autorule.preferences.reading import read_pairs
 from autorule.records import Completion, RejectedRow, RejectionReason
 from autorule.rewards.reward_model import RewardModel
 from autorule.rule_sets import RuleSet, load_rule_set, prompt_hash
-from autorule.run_folder import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, Run, write_text
+from autorule.run_folder import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, Run
+from autorule.storage import write_text
 from autorule.tasks.preparation import COMPLETIONS, check_model, common_reason
 from autorule.tasks.shards import write_parts
 from autorule.tasks.steps import step

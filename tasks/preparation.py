@@ -16,8 +16,9 @@ from autorule.preferences.sampling import sample_pairs
 from autorule.prompting import load_prompt
 from autorule.records import Completion, Messages, PreferencePair, RejectedRow, RejectionReason, content_id
 from autorule.rule_sets import RuleSet, check_verification_prompt, dump_rule_set, load_rule_set, prompt_hash
-from autorule.run_folder import HELD_OUT_PAIRS, PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run, write_text
+from autorule.run_folder import HELD_OUT_PAIRS, PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run
 from autorule.similarity import check_vectoriser
+from autorule.storage import write_text
 from autorule.tasks.shards import read_parts, write_parts
 from autorule.tasks.steps import step
 from autorule.verification import completions_of

@@ -35,9 +35,10 @@ from autorule.rule_checks import (
 )
 from autorule.rule_sets import Provenance, RuleSet, VerificationSpec, dump_rule_set, prompt_hash
 from autorule.rule_text import new_rule_id
-from autorule.run_folder import CANDIDATES, DROPPED, FAILURES, PAIRS, RULE_SET, Run, read_records, write_text
+from autorule.run_folder import CANDIDATES, DROPPED, FAILURES, PAIRS, RULE_SET, Run, read_records
 from autorule.similarity import Vectoriser, open_vectoriser, similar_pairs
 from autorule.stage_config import SynthesisConfig
+from autorule.storage import write_text
 from autorule.synthesis import (
     Draft,
     Dropped,

@@ -7,7 +7,8 @@ from autorule.evaluation.evaluate import evaluate
 from autorule.evaluation.pair_table import write_pair_table
 from autorule.records import CallCounts, Verdict, content_id
 from autorule.rule_sets import dump_rule_set
-from autorule.run_folder import EVALUATION, HELD_OUT_PAIRS, RULE_SET, VERDICTS, Run, write_text
+from autorule.run_folder import EVALUATION, HELD_OUT_PAIRS, RULE_SET, VERDICTS, Run
+from autorule.storage import write_text
 from autorule.verdict_tables import VerdictTable
 from tests.conftest import make_completion
 

@@ -12,7 +12,8 @@ from autorule.evaluation.matrix import UNSCORED
 from autorule.records import CallCounts, Completion, Rule, Verdict
 from autorule.rewards.rule_reward import rule_reward
 from autorule.rule_sets import RuleSet, dump_rule_set
-from autorule.run_folder import EVALUATION, REWARDS, RULE_SET, Run, write_text
+from autorule.run_folder import EVALUATION, REWARDS, RULE_SET, Run
+from autorule.storage import write_text
 from autorule.verdict_tables import write_rewards
 from tests.conftest import make_completion, make_rule_set
 from tests.simulated_verdicts import simulate

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from autorule.storage import writing
+
 SCORES = ("one_call_first", "one_call_second", "chosen_model", "rejected_model")
 
 
@@ -12,6 +14,5 @@ def write_baselines(path: Path, records: list[dict[str, Any]]) -> None:
     import pyarrow.parquet as pq
 
     schema = pa.schema([("row", pa.int64()), *((name, pa.float64()) for name in SCORES)])
-    temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(pa.Table.from_pylist(records, schema=schema), temporary)
-    temporary.replace(path)
+    with writing(path, "wb") as file:
+        pq.write_table(pa.Table.from_pylist(records, schema=schema), file)

@@ -10,6 +10,7 @@ from autorule.conversation import final_view
 from autorule.records import Messages, PreferencePair
 from autorule.rule_sets import RuleSet, prompt_hash
 from autorule.run_folder import HELD_OUT_PAIRS
+from autorule.storage import readable, writing
 from autorule.verification import completion_id
 
 SLICE = "slice:"
@@ -45,16 +46,15 @@ def write_pair_table(path: Path, rows: list[dict[str, Any]]) -> None:
     }  # fmt: skip
     names = [*kinds, *(name for name in (rows[0] if rows else ()) if name.startswith(SLICE))]
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
-    temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
-    temporary.replace(path)
+    with writing(path, "wb") as file:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
 
 
 def leaked_pairs(folder: Path, rule_set: RuleSet) -> int:
     """How many pairs of a run have a prompt that the rules were mined from, or kept or weighed by."""
     import pyarrow.parquet as pq
 
-    ids = pq.read_table(folder / HELD_OUT_PAIRS, columns=["prompt_id"])["prompt_id"].to_pylist()
+    ids = pq.read_table(readable(folder / HELD_OUT_PAIRS), columns=["prompt_id"])["prompt_id"].to_pylist()
     return sum(prompt_id in rule_set.seen_prompts for prompt_id in ids)
 
 

@@ -15,6 +15,7 @@ from autorule.evaluation.pair_table import SLICE
 from autorule.records import Rule
 from autorule.rule_sets import RuleSet, load_rule_set
 from autorule.run_folder import BASELINES, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
+from autorule.storage import readable
 
 LABELS = {"yes": YES, "no": NO, "not_applicable": NOT_APPLICABLE}
 
@@ -71,7 +72,7 @@ def matrix_pairs(folder: Path, matrix: PairMatrix) -> list[dict[str, Any]]:
     """The records of the pairs of a run's matrix, in its order."""
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(folder / VERDICTS, columns=["row"])["row"].to_numpy()[:: 2 * matrix.n_rules]
+    rows = pq.read_table(readable(folder / VERDICTS), columns=["row"])["row"].to_numpy()[:: 2 * matrix.n_rules]
     return read_pair_records(folder, rows)
 
 
@@ -94,7 +95,7 @@ def read_position_bias(folder: Path) -> float | None:
     if not path.exists():
         return None
     with _whole(folder, BASELINES):
-        table = pq.read_table(path, columns=["one_call_first", "one_call_second"])
+        table = pq.read_table(readable(path), columns=["one_call_first", "one_call_second"])
         shown_first = [table["one_call_first"].to_numpy(), 1 - table["one_call_second"].to_numpy()]
     probabilities = np.concatenate(shown_first).astype(np.float64)
     return None if np.isnan(probabilities).all() else float(np.nanmean(probabilities))
@@ -140,7 +141,7 @@ def _read_verdicts(folder: Path, rule_set: RuleSet) -> tuple[Ints, NDArray[np.in
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.read_table(folder / VERDICTS, columns=["row", "rule_id", "verdict", "p_yes"])
+    table = pq.read_table(readable(folder / VERDICTS), columns=["row", "rule_id", "verdict", "p_yes"])
     rule_ids, names = [rule.rule_id for rule in rule_set.rules], list(LABELS)
     n_rules = len(rule_ids)
     place = pc.index_in(table["rule_id"], value_set=pa.array(rule_ids)).to_numpy()
@@ -158,7 +159,7 @@ def _rows_of(path: Path, rows: Ints) -> list[dict[str, Any]]:
     """The records of a table of pairs, in the order of these row numbers."""
     import pyarrow.parquet as pq
 
-    by_row = {record["row"]: record for record in pq.read_table(path).to_pylist()}
+    by_row = {record["row"]: record for record in pq.read_table(readable(path)).to_pylist()}
     return [by_row[row] for row in rows.tolist()]
 
 

@@ -13,7 +13,7 @@ from autorule.errors import ConfigError
 from autorule.export.rubrics import criteria, markdown, requirement_list
 from autorule.rewards.settings import RewardSettings
 from autorule.rule_sets import RuleSet, dump_rule_set
-from autorule.run_folder import write_text
+from autorule.storage import write_text
 
 RULE_SET = "rule_set.json"
 FUNCTION_FILE = "rule_reward.py"

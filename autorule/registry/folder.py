@@ -25,7 +25,7 @@ from autorule.manifest import utc_now
 from autorule.promotion import Decision
 from autorule.registry.history import SWITCHES, Action, Event, Pointer, append_event, read_events, way_of
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set
-from autorule.run_folder import write_text
+from autorule.storage import write_text
 
 REGISTRY = Path("outputs/registry")
 RULE_SET = "rule_set.json"

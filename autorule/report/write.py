@@ -8,7 +8,7 @@ from autorule.report.drawing import Drawn, Plot, draw
 from autorule.report.page import GENERATOR, page
 from autorule.report.plots import evaluation_plots
 from autorule.report.reward_plot import reward_plot
-from autorule.run_folder import write_text
+from autorule.storage import write_text
 
 REPORT = "report"
 PAGE = "index.html"

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from autorule.registry import RuleSetRegistry
-from autorule.run_folder import write_text
+from autorule.storage import write_text
 from tests.conftest import make_rule_set
 from tests.integration.test_reward_server import DEADLINE_S, call, free_port, no_cache, wait_until_up
 
