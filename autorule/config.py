@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from autorule.preferences.sampling import Strategy
+from autorule.runner_config import RunnerConfig
 from autorule.stage_config import (
     Config,
     InterpretationConfig,
@@ -103,6 +104,7 @@ class RunConfig(Config):
     run_id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="made up when left out")
     cache: CacheConfig = CacheConfig()
     budget: BudgetConfig = BudgetConfig()
+    runner: RunnerConfig = Field(RunnerConfig(), description="what works on the shards")
     columns: dict[str, str] = Field({}, description="our column name -> the file's column name")
 
     @property
@@ -140,7 +142,7 @@ class ExtractConfig(RunConfig):
     synthesis: SynthesisConfig = SynthesisConfig()
     verification: VerificationConfig = VerificationConfig()
     reward: RewardConfig = RewardConfig()
-    shard_size: int = Field(256, ge=1, description="pairs in one task")
+    shard_size: int = Field(64, ge=1, description="pairs in one task")
 
     @model_validator(mode="after")
     def _strata_have_a_column(self) -> Self:

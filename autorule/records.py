@@ -96,6 +96,10 @@ class CallCounts(Record):
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
+    def as_cached(self) -> "CallCounts":
+        """The same calls, taken over from an earlier run: nothing is sent."""
+        return CallCounts(cached=self.sent + self.cached)
+
     def __add__(self, other: "CallCounts") -> "CallCounts":
         return CallCounts(
             sent=self.sent + other.sent,

@@ -1,7 +1,6 @@
 """Held-out pairs and a rule set in, statistics of each rule and of the set out."""
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from autorule.evaluation.config import EvaluateConfig
 from autorule.manifest import RunManifest
@@ -11,11 +10,11 @@ from autorule.tasks.baselines import measure_baselines, measure_flips
 from autorule.tasks.evaluation import check_before_evaluation, evaluate_verdicts, split_held_out
 from autorule.tasks.preparation import use_rule_set
 from autorule.tasks.run_names import run_name
-from autorule.tasks.shards import PARALLEL_SHARDS
+from autorule.tasks.runners import shards_on
 from autorule.tasks.verification import verify_completions
 
 
-@flow(name="evaluate-rules", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=PARALLEL_SHARDS))
+@flow(name="evaluate-rules", flow_run_name=run_name)
 def evaluate_rules(config: EvaluateConfig) -> RunManifest:
     """Verifies both sides of held-out pairs and measures what the rules are worth.
 
@@ -23,7 +22,8 @@ def evaluate_rules(config: EvaluateConfig) -> RunManifest:
     mined from, unless that is allowed, RunFailedError when results are missing.
     """
     rule_set = check_before_evaluation(config)
-    with shown(Run.start("evaluate-rules", config, {"pairs": config.pairs, "rules": config.rules})) as run:
+    inputs = {"pairs": config.pairs, "rules": config.rules}
+    with shown(Run.start("evaluate-rules", config, inputs)) as run, shards_on(config):
         use_rule_set(run, rule_set)
         n_shards = split_held_out(run, config, rule_set)
         verify_completions(run, rule_set, config.model, config, n_shards)

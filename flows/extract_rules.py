@@ -1,7 +1,6 @@
 """The main path: preference pairs in, a rule set out."""
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from autorule.config import ExtractConfig
 from autorule.manifest import RunManifest
@@ -12,19 +11,19 @@ from autorule.tasks.interpretation import interpret_pairs
 from autorule.tasks.mining import mine_rules
 from autorule.tasks.preparation import check_before_extraction, draw_held_out, draw_pairs
 from autorule.tasks.run_names import run_name
-from autorule.tasks.shards import PARALLEL_SHARDS
+from autorule.tasks.runners import shards_on
 from autorule.tasks.synthesis import synthesize_rules
 from autorule.tasks.verification import verify_completions
 
 
-@flow(name="extract-rules", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=PARALLEL_SHARDS))
+@flow(name="extract-rules", flow_run_name=run_name)
 def extract_rules(config: ExtractConfig) -> RunManifest:
     """Mines a rule set from preference pairs, and scores held-out pairs with it where there are some.
 
     Leaves everything in a run folder and returns its manifest. Raises RunFailedError when results are missing.
     """
     check_before_extraction(config)
-    with shown(Run.start("extract-rules", config, {"pairs": config.pairs})) as run:
+    with shown(Run.start("extract-rules", config, {"pairs": config.pairs})) as run, shards_on(config):
         n_shards = draw_pairs(run, config)
         interpret_pairs(run, config, n_shards)
         if config.interpretation.check_chains != "off":

@@ -3,9 +3,6 @@
 from collections import Counter
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from autorule import progress
 from autorule.asking import ask
 from autorule.backends import open_backend, open_cached
@@ -16,7 +13,8 @@ from autorule.config import ExtractConfig
 from autorule.prompting import load_prompt
 from autorule.records import CallCounts, ChainCheck, Failure, Interpretation, ModelOutput, PreferencePair
 from autorule.run_folder import CHECKS, INTERPRETATIONS, PAIRS, Run, part_path, read_records
-from autorule.tasks.shards import ShardReport, run_shards, write_shard
+from autorule.tasks.shard_tasks import ShardReport, shard_task
+from autorule.tasks.shards import run_shards, write_shard
 
 ASKS = 2
 
@@ -32,6 +30,7 @@ def check_chains(run: Run, config: ExtractConfig, n_shards: int) -> None:
         "chain_check",
         n_shards,
         config,
+        config.model,
         INTERPRETATIONS,
         "interpretation_id",
         required=config.interpretation.check_chains == "leave_out",  # a mark that is missing costs no rule
@@ -47,7 +46,14 @@ def check_chains(run: Run, config: ExtractConfig, n_shards: int) -> None:
     run.stop_if_over_budget()
 
 
-@task(name="check-shard", task_run_name="check-{shard}", cache_policy=NO_CACHE)
+@shard_task(
+    "chain_check",
+    "check",
+    reads=(PAIRS, INTERPRETATIONS),
+    writes=(CHECKS,),
+    model=lambda config: config.model,
+    prompt=lambda config: config.interpretation.check_prompt,
+)
 def check_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
     """The checks of one shard of interpretations, in their order."""
     part = part_path(folder, INTERPRETATIONS, shard)

@@ -3,9 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from autorule import progress
 from autorule.asking import ask
 from autorule.backends import open_backend, open_cached
@@ -16,7 +13,8 @@ from autorule.interpretation import build_request, given_interpretation, orders_
 from autorule.prompting import load_prompt
 from autorule.records import CallCounts, Failure, Interpretation, ModelOutput, Order, PreferencePair
 from autorule.run_folder import INTERPRETATIONS, PAIRS, Run, part_path, read_records
-from autorule.tasks.shards import ShardReport, run_shards, write_shard
+from autorule.tasks.shard_tasks import ShardReport, shard_task
+from autorule.tasks.shards import run_shards, write_shard
 
 
 def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
@@ -33,12 +31,21 @@ def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
     def n_results(pair: dict[str, Any]) -> int:
         return per_pair if pair["reasoning"] is None else 1
 
-    n_failed = run_shards(interpret_shard, run, "interpretation", n_shards, config, PAIRS, "pair_id", n_results)
+    n_failed = run_shards(
+        interpret_shard, run, "interpretation", n_shards, config, config.model, PAIRS, "pair_id", n_results
+    )
     run.count(chains_failed=n_failed, chains=run.join_parts(INTERPRETATIONS, n_shards))
     run.stop_if_over_budget()
 
 
-@task(name="interpret-shard", task_run_name="interpret-{shard}", cache_policy=NO_CACHE)
+@shard_task(
+    "interpretation",
+    "interpret",
+    reads=(PAIRS,),
+    writes=(INTERPRETATIONS,),
+    model=lambda config: config.model,
+    prompt=lambda config: config.interpretation.prompt,
+)
 def interpret_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
     """The interpretations of one shard of pairs, in the order of the pairs."""
     pairs = list(read_records(part_path(folder, PAIRS, shard), PreferencePair))

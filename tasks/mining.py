@@ -2,32 +2,32 @@
 
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from autorule import progress
 from autorule.asking import ask
 from autorule.backends import open_backend, open_cached
 from autorule.budget import budget_of
-from autorule.config import ExtractConfig
+from autorule.config import ExtractConfig, ModelConfig
 from autorule.errors import ParseError
 from autorule.linting import sets_aside
 from autorule.mining import build_request, candidates_from, parse_rules
 from autorule.prompting import load_prompt, render_messages
 from autorule.records import CallCounts, CandidateRule, ChainCheck, Failure, Interpretation, PreferencePair
 from autorule.run_folder import CANDIDATES, CHECKS, INTERPRETATIONS, PAIRS, Run, part_path, read_records
-from autorule.tasks.shards import ShardReport, run_shards, write_shard
+from autorule.tasks.shard_tasks import ShardReport, shard_task
+from autorule.tasks.shards import run_shards, write_shard
 
 
 def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
     """Stage 2 of all shards."""
-    backend = open_backend(config.extractor or config.model)
+    backend = open_backend(_model(config))
     run.add_model("mining", backend.identity, load_prompt(config.mining.prompt).sha256)
     funnel = run.manifest.funnel
     left_out = funnel.chains_contradicted + funnel.chains_unclear if _leaves_out(config) else 0
     chains = funnel.chains - left_out
     progress.announce("mining", chains)
-    n_failed = run_shards(mine_shard, run, "mining", n_shards, config, INTERPRETATIONS, "interpretation_id")
+    n_failed = run_shards(
+        mine_shard, run, "mining", n_shards, config, _model(config), INTERPRETATIONS, "interpretation_id"
+    )
     n_candidates = run.join_parts(CANDIDATES, n_shards)
     set_aside = of_ties = 0
     for candidate in read_records(run.folder / CANDIDATES, CandidateRule):
@@ -46,7 +46,18 @@ def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
     run.stop_if_over_budget()
 
 
-@task(name="mine-shard", task_run_name="mine-{shard}", cache_policy=NO_CACHE)
+def _model(config: ExtractConfig) -> ModelConfig:
+    return config.extractor or config.model
+
+
+@shard_task(
+    "mining",
+    "mine",
+    reads=(PAIRS, INTERPRETATIONS, CHECKS),
+    writes=(CANDIDATES,),
+    model=_model,
+    prompt=lambda config: config.mining.prompt,
+)
 def mine_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
     """The candidate rules of one shard of interpretations, in the order of the interpretations."""
     part = part_path(folder, INTERPRETATIONS, shard)
@@ -65,7 +76,7 @@ def mine_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
         except ParseError as error:
             item_id = interpretation.interpretation_id
             failures.append(Failure(stage="mining", kind="parse", message=str(error), item_id=item_id))
-    backend = open_cached(config.extractor or config.model, config.cache, budget_of(folder, config.budget))
+    backend = open_cached(_model(config), config.cache, budget_of(folder, config.budget))
     candidates: dict[str, list[CandidateRule]] = {}
     for request, result in ask(backend, requests, parse_rules, config.mining.asks):
         progress.advance("mining")

@@ -1,8 +1,8 @@
 """The shard loop: a task works on one shard, and a shard that fails does not sink the run.
 
-Inside a Prefect flow run the shards are task runs; outside one (the command line without a server, a test) the same
-functions run in threads. A shard reads its part of one stage file and writes its part of the next, so that nothing
-big passes through Prefect.
+Inside a Prefect flow run the shards are task runs, on the engine that the settings name; outside one (the command line
+without a server, a test) the same functions run in threads. A shard reads its part of one stage file and writes its
+part of the next, so that nothing big passes through Prefect.
 """
 
 import json
@@ -17,27 +17,19 @@ from prefect import Task, unmapped
 from prefect.futures import as_completed
 from pydantic import BaseModel
 
+from autorule.config import ModelConfig
 from autorule.errors import RunFailedError
-from autorule.records import CallCounts, Failure, Record, Stage
+from autorule.records import CallCounts, Failure, Stage
 from autorule.run_folder import FAILURES, RecordType, Run, part_path, read_records, write_records
 from autorule.tasks.artifacts import Progress
+from autorule.tasks.runners import PARALLEL_SHARDS, current_runner
+from autorule.tasks.shard_tasks import ShardReport
 from autorule.tasks.steps import in_flow_run
 
-PARALLEL_SHARDS = 4
 LARGEST_SHARD = 4
 """Times the shard size, for the sake of a group of records that belong together."""
-"""Shards at work at the same time in one process; requests in flight are the back end's own limit."""
 
 log = logging.getLogger(__name__)
-
-
-class ShardReport(Record):
-    """What one shard did."""
-
-    shard: int
-    n_done: int
-    """Requests with a usable answer."""
-    calls: CallCounts = CallCounts()
 
 
 def write_parts(
@@ -92,6 +84,7 @@ def run_shards(
     stage: Stage,
     n_shards: int,
     config: BaseModel,
+    model: ModelConfig,
     source: str,
     item_id: str,
     n_results: Callable[[dict[str, Any]], int] = lambda record: 1,
@@ -99,17 +92,19 @@ def run_shards(
 ) -> int:
     """Runs `task(folder, shard, config)` for every shard, and collects failures and call counts into the run.
 
-    `source` is the stage file whose parts go in, `item_id` the field that names their records. A shard that raises is
-    noted in the manifest, with a Failure for each of the `n_results` of a record; the others go on. Returns the number
-    of failures. Raises RunFailedError when there is nothing else, unless the run can do without (`required`).
+    `model` is asked; `source` is the stage file whose parts go in, `item_id` the field that names their records. A
+    shard that raises is noted in the manifest, with a Failure for each of the `n_results` of a record; the others go
+    on. Returns the number of failures. Raises RunFailedError when there is nothing else, unless the run can do without
+    (`required`).
     """
-    outcomes = _run_all(task, run.folder, n_shards, config, stage)
+    outcomes = _run_all(task, run.folder, n_shards, config, stage, model)
     n_done = 0
+    calls = CallCounts()
     failures: list[Failure] = []
     for shard, outcome in enumerate(outcomes):
         if isinstance(outcome, ShardReport):
             n_done += outcome.n_done
-            run.add_usage(stage, outcome.calls)
+            calls += outcome.calls
             part = part_path(run.folder, FAILURES, shard)
             if part.exists():
                 failures += read_records(part, Failure)
@@ -119,6 +114,7 @@ def run_shards(
             log.error("%s shard %d (%s) failed: %s", stage, shard, rows, outcome, exc_info=outcome)
             failures += _failures_of_shard(run.folder, source, shard, stage, item_id, n_results, outcome)
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
+    run.add_usage(stage, calls)
     run.add_failures(failures)
     if failures and not n_done and required:
         run.stop_if_over_budget()
@@ -128,11 +124,13 @@ def run_shards(
 
 
 def _run_all(
-    task: Task[..., ShardReport], folder: Path, n_shards: int, config: BaseModel, stage: Stage
+    task: Task[..., ShardReport], folder: Path, n_shards: int, config: BaseModel, stage: Stage, model: ModelConfig
 ) -> list[ShardReport | BaseException]:
+    folder = folder.resolve()  # a worker may be elsewhere
     if in_flow_run():
         bar = Progress(stage, n_shards)
-        futures = task.map(unmapped(folder), list(range(n_shards)), unmapped(config))
+        shards = {"folder": unmapped(folder), "shard": list(range(n_shards)), "config": unmapped(config)}
+        futures = current_runner().for_model(model).map(task, shards)
         for _ in as_completed(list(futures)):
             bar.advance()
         return [future.result(raise_on_failure=False) for future in futures]
@@ -143,7 +141,9 @@ def _run_all(
         except Exception as error:  # noqa: BLE001 - one shard must not sink the run; run_shards reports it
             return error
 
-    pool = ThreadPoolExecutor(PARALLEL_SHARDS, thread_name_prefix=f"autorule-{stage}")
+    pool = ThreadPoolExecutor(
+        current_runner().config.workers or PARALLEL_SHARDS, thread_name_prefix=f"autorule-{stage}"
+    )
     try:
         return list(pool.map(outcome, range(n_shards)))
     finally:

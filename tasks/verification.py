@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from autorule import progress
 from autorule.backends import open_backend, open_cached
 from autorule.budget import budget_of
@@ -15,7 +12,8 @@ from autorule.rule_sets import RuleSet, load_rule_set
 from autorule.run_folder import REWARDS, RULE_SET, VERDICTS, Run, part_path, read_records
 from autorule.stage_config import Config
 from autorule.tasks.preparation import COMPLETIONS
-from autorule.tasks.shards import ShardReport, run_shards, write_shard
+from autorule.tasks.shard_tasks import ShardReport, shard_task
+from autorule.tasks.shards import run_shards, write_shard
 from autorule.verdict_tables import VerdictTable, join_tables, write_rewards
 from autorule.verifier import Verifier
 
@@ -34,7 +32,7 @@ def verify_completions(run: Run, rule_set: RuleSet, verifier: ModelConfig, confi
     n_completions = run.manifest.funnel.completions
     progress.announce("verification", n_completions * len(rule_set.rules))
     settings = VerifierConfig(model=verifier, cache=config.cache, budget=config.budget)
-    run_shards(verify_shard, run, "verification", n_shards, settings, COMPLETIONS, "completion_id")
+    run_shards(verify_shard, run, "verification", n_shards, settings, verifier, COMPLETIONS, "completion_id")
     counts = {}
     for name, kind in ((VERDICTS, "verdicts"), (REWARDS, "rewards")):
         parts = [part for shard in range(n_shards) if (part := part_path(run.folder, name, shard)).exists()]
@@ -50,7 +48,14 @@ def verify_completions(run: Run, rule_set: RuleSet, verifier: ModelConfig, confi
     run.stop_if_over_budget()
 
 
-@task(name="verify-shard", task_run_name="verify-{shard}", cache_policy=NO_CACHE)
+@shard_task(
+    "verification",
+    "verify",
+    reads=(COMPLETIONS, RULE_SET),
+    writes=(VERDICTS, REWARDS),
+    model=lambda config: config.model,
+    prompt=lambda config: None,  # it is in the rule set
+)
 def verify_shard(folder: Path, shard: int, config: VerifierConfig) -> ShardReport:
     """Verdicts and rewards of one shard of completions, in the order of the completions and of the rules."""
     rule_set = load_rule_set(folder / RULE_SET)
