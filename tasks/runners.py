@@ -5,7 +5,7 @@ actor, one for each GPU, and shards go to whichever actor is free (tasks/ray_act
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -29,7 +29,7 @@ class ShardRunner:
     def __init__(self, config: RunnerConfig, stack: ExitStack) -> None:
         self.config = config
         self._stack = stack
-        self._runners: dict[Any, TaskRunner[Any]] = {}
+        self._runners: dict[str, TaskRunner[Any]] = {}
         self._has_slot = False
 
     def for_model(self, model: ModelConfig) -> TaskRunner[Any]:
@@ -38,14 +38,14 @@ class ShardRunner:
         if in_process and self.config.engine == "ray":
             from autorule.tasks.ray_actors import ActorTaskRunner
 
-            return self._opened(model, lambda: ActorTaskRunner(self.config, model))
+            return self._opened(model.model_dump_json(), lambda: ActorTaskRunner(self.config, model))
         if in_process and self.config.engine == "threads" and model.device != "cpu" and not self._has_slot:
             # The model stays in the GPU's memory until the run ends, and so does the slot.
             self._stack.enter_context(gpu_slot())
             self._has_slot = True
         return self._opened("shards", lambda: open_runner(self.config))
 
-    def _opened(self, key: Any, make: Any) -> TaskRunner[Any]:
+    def _opened(self, key: str, make: Callable[[], TaskRunner[Any]]) -> TaskRunner[Any]:
         if key not in self._runners:
             self._runners[key] = self._stack.enter_context(make())
         return self._runners[key]
