@@ -17,6 +17,7 @@ from autorule.prompting import load_prompt
 from autorule.records import CallCounts, Failure, Interpretation, ModelOutput, Order, PreferencePair
 from autorule.run_folder import INTERPRETATIONS, PAIRS, Run, part_path, read_records
 from autorule.tasks.shards import ShardReport, run_shards, write_shard
+from autorule.tasks.stage_logs import log_failures
 
 
 def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
@@ -71,5 +72,6 @@ def interpret_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardRep
             else:
                 interpretations[asked[request.request_id][0]] = result
         calls = backend.counts
+        log_failures("interpretation", shard, failures, {key: pairs[i].row for key, ((i, _), _) in asked.items()})
     results = [interpretations[position] for position in sorted(interpretations)]
     return write_shard(folder, shard, len(results), {INTERPRETATIONS: results}, failures, calls)

@@ -14,19 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Task, unmapped
-from prefect.futures import as_completed
 from pydantic import BaseModel
 
 from autorule.errors import RunFailedError
 from autorule.records import CallCounts, Failure, Record, Stage
 from autorule.run_folder import FAILURES, RecordType, Run, part_path, read_records, write_records
-from autorule.tasks.artifacts import Progress
+from autorule.tasks.stage_logs import StageLog
 from autorule.tasks.steps import in_flow_run
 
 PARALLEL_SHARDS = 4
+"""Shards at work at the same time in one process; requests in flight are the back end's own limit."""
 LARGEST_SHARD = 4
 """Times the shard size, for the sake of a group of records that belong together."""
-"""Shards at work at the same time in one process; requests in flight are the back end's own limit."""
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +102,7 @@ def run_shards(
     noted in the manifest, with a Failure for each of the `n_results` of a record; the others go on. Returns the number
     of failures. Raises RunFailedError when there is nothing else, unless the run can do without (`required`).
     """
+    stage_log = StageLog(run, stage, n_shards)
     outcomes = _run_all(task, run.folder, n_shards, config, stage)
     n_done = 0
     failures: list[Failure] = []
@@ -120,6 +120,7 @@ def run_shards(
             failures += _failures_of_shard(run.folder, source, shard, stage, item_id, n_results, outcome)
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
     run.add_failures(failures)
+    stage_log.end(n_done, len(failures))
     if failures and not n_done and required:
         run.stop_if_over_budget()
         message, n = Counter(f"{failure.kind}: {failure.message}" for failure in failures).most_common(1)[0]
@@ -131,10 +132,7 @@ def _run_all(
     task: Task[..., ShardReport], folder: Path, n_shards: int, config: BaseModel, stage: Stage
 ) -> list[ShardReport | BaseException]:
     if in_flow_run():
-        bar = Progress(stage, n_shards)
         futures = task.map(unmapped(folder), list(range(n_shards)), unmapped(config))
-        for _ in as_completed(list(futures)):
-            bar.advance()
         return [future.result(raise_on_failure=False) for future in futures]
 
     def outcome(shard: int) -> ShardReport | BaseException:
