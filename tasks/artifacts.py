@@ -22,18 +22,16 @@ from autorule import stopping
 from autorule.evaluation.records import Evaluation
 from autorule.evaluation_terminal import shown_interval
 from autorule.report.steps import funnel_steps
-from autorule.report.text import shortened
 from autorule.rule_sets import load_rule_set
 from autorule.run_folder import EVALUATION, RULE_SET, Run
 from autorule.tasks.never_fatal import never_fatal
 from autorule.tasks.progress_bars import progress_bars
-from autorule.tasks.stage_logs import log_funnel
+from autorule.tasks.stage_logs import let_counts_through, log_funnel
 from autorule.tasks.steps import in_flow_run
+from autorule.tasks.table_cells import cell
 
 MOST_ROWS = 50
 """Of a table: the rest is in the run folder, and on the report's page."""
-MOST_CHARS = 400
-"""Of a rule in a table."""
 SHOWN_PLOTS = {
     "agreement": "How often each rule agrees with people, on the pairs that it tells apart",
     "accuracy": "How often each way to score a pair prefers what people prefer",
@@ -47,6 +45,7 @@ log = logging.getLogger(__name__)
 def shown(run: Run) -> Iterator[Run]:
     """The run as a context, whose results are shown at its end, unless it is cancelled: then its calls end at once."""
     stopping.begin()
+    let_counts_through()
     try:
         log.info("run %s begins; its folder is %s", run.manifest.run_id, run.folder.resolve())
         with progress_bars(), run:
@@ -83,8 +82,7 @@ def _show_rules(run: Run) -> None:
     if path.exists():
         rules = sorted(load_rule_set(path).rules, key=lambda rule: -rule.support)
         rows = [
-            {"rule": shortened(rule.criterion, MOST_CHARS), "support": rule.support, "weight": rule.weight}
-            for rule in rules[:MOST_ROWS]
+            {"rule": cell(rule.criterion), "support": rule.support, "weight": rule.weight} for rule in rules[:MOST_ROWS]
         ]
         create_table_artifact(rows, key="rules", description=f"{len(rows)} of {len(rules)} rules, best supported first")
         _show_link("rule-set", "The rule set", path)
@@ -98,7 +96,7 @@ def _show_evaluation(run: Run) -> None:
     surest = sorted(found.rules, key=lambda one: -(one.agreement.low or 0.0))
     rows = [
         {
-            "rule": shortened(one.text, MOST_CHARS),
+            "rule": cell(one.text),
             "decision": one.decision,
             "agreement": shown_interval(one.agreement),
             "pairs told apart": one.n_discordant,
@@ -107,7 +105,7 @@ def _show_evaluation(run: Run) -> None:
     ]
     create_table_artifact(rows, key="evaluation", description=f"Rules on {found.n_pairs} pairs, surest first")
     ways = [
-        {"way": shortened(way.name, MOST_CHARS), "accuracy": shown_interval(way.accuracy), "pairs": way.n_pairs}
+        {"way": cell(way.name), "accuracy": shown_interval(way.accuracy), "pairs": way.n_pairs}
         for way in found.accuracies
     ]
     create_table_artifact(

@@ -25,6 +25,14 @@ MOST_CHARS = 300
 log = logging.getLogger(__name__)
 
 
+def let_counts_through() -> None:
+    """In a flow run, to be called before anything is logged: Prefect gives the logger that its settings name a handler
+    but no level, and without one only warnings would be shown."""
+    ours = logging.getLogger("autorule")
+    if in_flow_run() and ours.level == logging.NOTSET:
+        ours.setLevel(logging.INFO)
+
+
 class StageLog:
     """Says that a stage of so many shards begins, and at the end what came of it."""
 
