@@ -17,6 +17,7 @@ class Step(NamedTuple):
 
 
 _listeners: list[Callable[[Step], None]] = []
+_announced: dict[str, int] = {}
 
 
 @contextmanager
@@ -30,8 +31,14 @@ def listening(listener: Callable[[Step], None]) -> Iterator[None]:
 
 
 def announce(name: str, total: int) -> None:
+    _announced[name] = total
     for listener in _listeners:
         listener(Step(name, 0, total))
+
+
+def announced(name: str) -> int:
+    """How many items the work of this name was to do when it was announced last; 0 for work that never was."""
+    return _announced.get(name, 0)
 
 
 def advance(name: str, n: int = 1) -> None:

@@ -10,10 +10,11 @@ from autorule.flows.extract_rules import extract_rules
 from autorule.rule_sets import load_rule_set
 from autorule.run_folder import RULE_SET, completed_before, new_run_id, write_text
 from autorule.stability import Stability, stability
+from autorule.tasks.run_names import run_name
 from autorule.tasks.steps import in_flow_run
 
 
-@flow(name="repeat-extraction")
+@flow(name="repeat-extraction", flow_run_name=run_name)
 def repeat_extraction(config: ExtractConfig) -> Stability:
     """Extracts `repeats` times, with the seeds from the run's own upwards, and writes `RUN-stability.json` beside the
     run folders.

@@ -1,4 +1,4 @@
-"""What a flow run shows in the Prefect UI: progress while it runs, tables, plots and links at its end.
+"""What a flow run shows in the Prefect UI at its end: tables, plots and links.
 
 Outside a flow run all of this is nothing. Artifacts are shown, never read back, and a server that does not take one
 ends no run.
@@ -10,15 +10,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
-    create_progress_artifact,
     create_table_artifact,
-    update_progress_artifact,
 )
 from prefect.events import emit_event
 
@@ -28,39 +24,31 @@ from autorule.evaluation_terminal import shown_interval
 from autorule.report.steps import funnel_steps
 from autorule.rule_sets import load_rule_set
 from autorule.run_folder import EVALUATION, RULE_SET, Run
+from autorule.tasks.never_fatal import never_fatal
+from autorule.tasks.progress_bars import progress_bars
+from autorule.tasks.stage_logs import let_counts_through, log_funnel
 from autorule.tasks.steps import in_flow_run
-from autorule.terminal import printable
+from autorule.tasks.table_cells import cell
 
 MOST_ROWS = 50
 """Of a table: the rest is in the run folder, and on the report's page."""
-SHOWN_PLOTS = ("agreement", "accuracy")
+SHOWN_PLOTS = {
+    "agreement": "How often each rule agrees with people, on the pairs that it tells apart",
+    "accuracy": "How often each way to score a pair prefers what people prefer",
+}
+HOW_TO_OPEN = "a file on the worker's machine: where the browser does not follow the link, copy its address"
 
 log = logging.getLogger(__name__)
-
-
-class Progress:
-    """A bar in the UI; `total` steps."""
-
-    def __init__(self, name: str, total: int) -> None:
-        self._total, self._done, self._id = total, 0, None
-        with never_fatal():
-            if in_flow_run() and total:
-                made: Any = create_progress_artifact(progress=0.0, key=_key(name), description=f"{name}: 0 of {total}")
-                self._id = made if isinstance(made, UUID) else None
-
-    def advance(self) -> None:
-        self._done += 1
-        if self._id is not None:
-            with never_fatal():
-                update_progress_artifact(self._id, progress=100.0 * self._done / self._total)
 
 
 @contextmanager
 def shown(run: Run) -> Iterator[Run]:
     """The run as a context, whose results are shown at its end, unless it is cancelled: then its calls end at once."""
     stopping.begin()
+    let_counts_through()
     try:
-        with run:
+        log.info("run %s begins; its folder is %s", run.manifest.run_id, run.folder.resolve())
+        with progress_bars(), run:
             yield run
     except Exception:
         publish(run)
@@ -75,6 +63,8 @@ def publish(run: Run) -> None:
     """The funnel, rules, evaluation and plots of a finished run, links to its files, and its lineage as events."""
     if not in_flow_run():
         return
+    log_funnel(run.manifest.funnel)
+    log.info("run %s: %s", run.manifest.run_id, run.manifest.status.replace("_", " "))
     for show in (_show_funnel, _show_rules, _show_evaluation, _show_report, _tell_lineage):
         with never_fatal():
             show(run)
@@ -90,13 +80,12 @@ def _show_funnel(run: Run) -> None:
 def _show_rules(run: Run) -> None:
     path = run.folder / RULE_SET
     if path.exists():
-        rules = load_rule_set(path).rules
+        rules = sorted(load_rule_set(path).rules, key=lambda rule: -rule.support)
         rows = [
-            {"rule": printable(rule.criterion), "support": rule.support, "weight": rule.weight}
-            for rule in rules[:MOST_ROWS]
+            {"rule": cell(rule.criterion), "support": rule.support, "weight": rule.weight} for rule in rules[:MOST_ROWS]
         ]
         create_table_artifact(rows, key="rules", description=f"{len(rows)} of {len(rules)} rules, best supported first")
-        create_link_artifact(path.resolve().as_uri(), key="rule-set", link_text=f"rule set: {path}")
+        _show_link("rule-set", "The rule set", path)
 
 
 def _show_evaluation(run: Run) -> None:
@@ -107,16 +96,21 @@ def _show_evaluation(run: Run) -> None:
     surest = sorted(found.rules, key=lambda one: -(one.agreement.low or 0.0))
     rows = [
         {
-            "rule": printable(one.text), "decision": one.decision, "agreement": shown_interval(one.agreement),
-            "told apart": one.n_discordant,
+            "rule": cell(one.text),
+            "decision": one.decision,
+            "agreement": shown_interval(one.agreement),
+            "pairs told apart": one.n_discordant,
         }
         for one in surest[:MOST_ROWS]
-    ]  # fmt: skip
+    ]
     create_table_artifact(rows, key="evaluation", description=f"Rules on {found.n_pairs} pairs, surest first")
     ways = [
-        {"way": way.name, "accuracy": shown_interval(way.accuracy), "pairs": way.n_pairs} for way in found.accuracies
+        {"way": cell(way.name), "accuracy": shown_interval(way.accuracy), "pairs": way.n_pairs}
+        for way in found.accuracies
     ]
-    create_table_artifact(ways, key="accuracy", description="Which side is preferred, and baselines")
+    create_table_artifact(
+        ways, key="accuracy", description="How often each way to score a pair prefers what people prefer"
+    )
 
 
 def _show_report(run: Run) -> None:
@@ -129,12 +123,19 @@ def _show_report(run: Run) -> None:
     except MissingExtraError as error:
         log.info("no report: %s", error)
         return
-    create_link_artifact(page.resolve().as_uri(), key="report", link_text=f"report: {page}")
-    for name in SHOWN_PLOTS:
+    _show_link("report", "The report of the run", page)
+    for name, words in SHOWN_PLOTS.items():
         picture = page.parent / f"{name}.png"
         if picture.exists():
             shown = base64.b64encode(picture.read_bytes()).decode()
-            create_markdown_artifact(f"![{name}](data:image/png;base64,{shown})", key=f"plot-{name}")
+            markdown = f"![{words}](data:image/png;base64,{shown})"
+            create_markdown_artifact(markdown, key=f"plot-{name}", description=words)
+
+
+def _show_link(key: str, name: str, path: Path) -> None:
+    """A link to a file, with its path to copy: browsers open no file from a page of a server."""
+    path = path.resolve()
+    create_link_artifact(path.as_uri(), key=key, link_text=f"{name}: {path}", description=f"{name}, {HOW_TO_OPEN}")
 
 
 def _tell_lineage(run: Run) -> None:
@@ -155,19 +156,4 @@ def _tell_lineage(run: Run) -> None:
 
 
 def _sha256(path: Path) -> str:
-
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _key(name: str) -> str:
-    """An artifact's key: lower case, digits and dashes."""
-    return "".join(char if char.isalnum() else "-" for char in name.lower()) + "-progress"
-
-
-@contextmanager
-def never_fatal() -> Iterator[None]:
-    """What goes wrong inside is a warning: it is only shown."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - what is only shown must not end what was computed
-        log.warning("an artifact was not written: %r", error)

@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,7 @@ from autorule.run_folder import BASELINES, FLIPS, Run, part_path, read_records
 from autorule.storage import write_text
 from autorule.tasks.preparation import COMPLETIONS
 from autorule.tasks.shards import read_parts
+from autorule.tasks.stage_logs import results_text
 from autorule.tasks.steps import step
 
 Sides = list[tuple[Completion, Completion]]
@@ -41,6 +43,8 @@ def _measure_baselines(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_sh
     backend = _backend(run, config)
     model = RewardModel(config.reward_model) if config.reward_model is not None else None
     progress.announce("baselines", run.manifest.funnel.held_out_pairs)
+    started = time.monotonic()
+    log.info("baselines begin: %s pairs", f"{run.manifest.funnel.held_out_pairs:,}")
     records = []
     for sides in _sides(run, n_shards):
         asked = _ask_once(run, rule_set, backend, sides) if config.one_call else [OneCall()] * len(sides)
@@ -56,6 +60,9 @@ def _measure_baselines(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_sh
     write_baselines(run.folder / BASELINES, records)
     run.note_file(BASELINES, len(records))
     run.add_usage("evaluation", backend.counts)
+    n_done = sum(one["one_call_first"] is not None or one["chosen_model"] is not None for one in records)
+    n_failed, seconds = len(records) - n_done, time.monotonic() - started
+    log.info("baselines end: %s", results_text(n_done, n_failed, backend.counts, seconds, "pairs"))
 
 
 @step("measure-flips")
@@ -72,10 +79,14 @@ def _measure_flips(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards
     wanted = set(random.Random(config.seed).sample(range(n_completions), min(config.flip_sample, n_completions)))
     completions = enumerate(read_parts(run, COMPLETIONS, n_shards, Completion))
     drawn = [completion for place, completion in completions if place in wanted]
+    started = time.monotonic()
+    log.info("flips begin: %s completions in other words and orders", f"{len(drawn):,}")
     found = flip_rates(drawn, rule_set, backend)
     write_text(run.folder / FLIPS, json.dumps(found, indent=2) + "\n")
     run.note_file(FLIPS, len(found))
     run.add_usage("evaluation", backend.counts)
+    results = results_text(len(drawn), 0, backend.counts, time.monotonic() - started, "completions")
+    log.info("flips end: %s", results)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from autorule.records import CallCounts, ChainCheck, Failure, Interpretation, Mo
 from autorule.run_folder import CHECKS, INTERPRETATIONS, PAIRS, Run, part_path, read_records
 from autorule.tasks.shard_tasks import ShardReport, shard_task
 from autorule.tasks.shards import run_shards, write_shard
+from autorule.tasks.stage_logs import log_failures
 
 ASKS = 2
 
@@ -77,5 +78,6 @@ def check_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
             failures.append(result)
         else:
             checks[request.request_id] = result
+    log_failures("chain_check", shard, failures, {key: chain.row for key, chain in chains.items()})
     results = [checks[key] for key in chains if key in checks]
     return write_shard(folder, shard, len(results), {CHECKS: results}, failures, backend.counts)

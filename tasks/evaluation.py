@@ -19,6 +19,7 @@ from autorule.run_folder import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, R
 from autorule.storage import write_text
 from autorule.tasks.preparation import COMPLETIONS, check_model, common_reason
 from autorule.tasks.shards import write_parts
+from autorule.tasks.stage_logs import log_funnel
 from autorule.tasks.steps import step
 from autorule.verification import completions_of
 
@@ -78,6 +79,7 @@ def split_held_out(run: Run, config: EvaluateConfig, rule_set: RuleSet) -> int:
         held_out_pairs=len(table),
         completions=n_completions,
     )
+    log_funnel(run.manifest.funnel, "held-out rows → pairs")
     return n_shards
 
 

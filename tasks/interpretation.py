@@ -15,6 +15,7 @@ from autorule.records import CallCounts, Failure, Interpretation, ModelOutput, O
 from autorule.run_folder import INTERPRETATIONS, PAIRS, Run, part_path, read_records
 from autorule.tasks.shard_tasks import ShardReport, shard_task
 from autorule.tasks.shards import run_shards, write_shard
+from autorule.tasks.stage_logs import log_failures
 
 
 def interpret_pairs(run: Run, config: ExtractConfig, n_shards: int) -> None:
@@ -78,5 +79,6 @@ def interpret_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardRep
             else:
                 interpretations[asked[request.request_id][0]] = result
         calls = backend.counts
+        log_failures("interpretation", shard, failures, {key: pairs[i].row for key, ((i, _), _) in asked.items()})
     results = [interpretations[position] for position in sorted(interpretations)]
     return write_shard(folder, shard, len(results), {INTERPRETATIONS: results}, failures, calls)

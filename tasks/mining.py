@@ -15,6 +15,7 @@ from autorule.records import CallCounts, CandidateRule, ChainCheck, Failure, Int
 from autorule.run_folder import CANDIDATES, CHECKS, INTERPRETATIONS, PAIRS, Run, part_path, read_records
 from autorule.tasks.shard_tasks import ShardReport, shard_task
 from autorule.tasks.shards import run_shards, write_shard
+from autorule.tasks.stage_logs import log_failures
 
 
 def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
@@ -88,6 +89,7 @@ def mine_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
             asked = render_messages(pair.prompt)
             found = candidates_from(interpretation, result, prompt, config.mining, asked, control=pair.tie)
             candidates[request.request_id] = found
+    log_failures("mining", shard, failures, {key: chain.row for key, chain in interpretations.items()})
     results = [candidate for key in interpretations for candidate in candidates.get(key, ())]
     return write_shard(folder, shard, len(candidates), {CANDIDATES: results}, failures, backend.counts)
 

@@ -20,6 +20,7 @@ from autorule.run_folder import HELD_OUT_PAIRS, PAIRS, REJECTED, REJECTED_HELD_O
 from autorule.similarity import check_vectoriser
 from autorule.storage import write_text
 from autorule.tasks.shards import read_parts, write_parts
+from autorule.tasks.stage_logs import log_funnel
 from autorule.tasks.steps import step
 from autorule.verification import completions_of
 
@@ -90,6 +91,7 @@ def draw_pairs(run: Run, config: ExtractConfig) -> int:
         ties_drawn=n_ties,
         pairs_not_drawn=rows.n_read - len(rows.rejected) - rows.n_repeated - n_drawn,
     )
+    log_funnel(run.manifest.funnel, "rows → pairs")
     if n_drawn == n_ties:
         raise InputError(f"{config.pairs}: none of {rows.n_read} rows is a usable pair{common_reason(rows.rejected)}")
     return n_shards
@@ -146,6 +148,7 @@ def draw_held_out(run: Run, config: ExtractConfig, rule_set: RuleSet) -> int:
         held_out_pairs=n_completions // 2,
         completions=n_completions,
     )
+    log_funnel(run.manifest.funnel, "held-out rows → pairs")
     if not n_completions:
         raise InputError(
             f"{config.held_out}: none of {rows.n_read} rows is a usable pair{common_reason(rows.rejected)}"
@@ -185,6 +188,7 @@ def split_completions(run: Run, config: ScoreConfig) -> int:
         completion_rows_rejected=len(rejected),
         completions=n_completions,
     )
+    log_funnel(run.manifest.funnel, "rows → completions")
     if not n_completions:
         raise InputError(f"{config.completions}: none of {len(rejected)} rows is usable{common_reason(rejected)}")
     return n_shards

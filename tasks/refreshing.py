@@ -18,7 +18,7 @@ from autorule.registry.refresh_config import RefreshConfig
 from autorule.rule_editing import save_rule_set
 from autorule.rule_sets import load_rule_set
 from autorule.run_folder import RULE_SET
-from autorule.tasks.artifacts import never_fatal
+from autorule.tasks.never_fatal import never_fatal
 from autorule.tasks.steps import in_flow_run, step
 
 SELECTED = "07_selected_rule_set.json"

@@ -6,6 +6,10 @@ from typing import Any
 
 from prefect.runtime import flow_run
 
+from autorule.config import EMBEDDED
+from autorule.report.text import visible
+from autorule.run_folder import RULE_SET
+
 DATA = ("pairs", "completions", "rules")
 """The setting that names the data, in the order in which they are looked for."""
 
@@ -14,7 +18,12 @@ def run_name() -> str:
     """`pandalm · Qwen3-8B · 2026-11-25 14:05` for the flow run that is about to begin."""
     parameters = flow_run.parameters.get("config", {})
     config: dict[str, Any] = parameters if isinstance(parameters, dict) else parameters.model_dump()
-    config = {**config.get("extraction", {}), **config}  # a refresh
-    data = next((Path(config[name]).name.partition(".")[0] for name in DATA if config.get(name)), "run")
-    model = Path(str((config.get("model") or {}).get("model") or "embedded")).name
-    return f"{data} · {model} · {datetime.now(UTC):%Y-%m-%d %H:%M}"
+    config = {**config.get("extraction", {}), **config.get("reward", {}), **config}  # of a refresh, of an export
+    data = next((_data_name(Path(config[name])) for name in DATA if config.get(name)), "run")
+    model = Path(str((config.get("model") or {}).get("model") or EMBEDDED)).name
+    return visible(f"{data} · {model} · {datetime.now(UTC):%Y-%m-%d %H:%M}")
+
+
+def _data_name(path: Path) -> str:
+    """The file's name; that of its run where every run has a file of this name."""
+    return path.resolve().parent.name if path.name == RULE_SET else path.name.partition(".")[0]

@@ -17,13 +17,14 @@ from prefect import Task, unmapped
 from prefect.futures import as_completed
 from pydantic import BaseModel
 
+from autorule import progress
 from autorule.config import ModelConfig
 from autorule.errors import RunFailedError
 from autorule.records import CallCounts, Failure, Stage
 from autorule.run_folder import FAILURES, RecordType, Run, part_path, read_records, write_records
-from autorule.tasks.artifacts import Progress
 from autorule.tasks.runners import PARALLEL_SHARDS, current_runner
 from autorule.tasks.shard_tasks import ShardReport
+from autorule.tasks.stage_logs import StageLog
 from autorule.tasks.steps import in_flow_run
 
 LARGEST_SHARD = 4
@@ -97,6 +98,7 @@ def run_shards(
     on. Returns the number of failures. Raises RunFailedError when there is nothing else, unless the run can do without
     (`required`).
     """
+    stage_log = StageLog(run, stage, n_shards)
     outcomes = _run_all(task, run.folder, n_shards, config, stage, model)
     n_done = 0
     calls = CallCounts()
@@ -116,6 +118,7 @@ def run_shards(
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
     run.add_usage(stage, calls)
     run.add_failures(failures)
+    stage_log.end(n_done, len(failures))
     if failures and not n_done and required:
         run.stop_if_over_budget()
         message, n = Counter(f"{failure.kind}: {failure.message}" for failure in failures).most_common(1)[0]
@@ -128,11 +131,13 @@ def _run_all(
 ) -> list[ShardReport | BaseException]:
     folder = folder.resolve()  # a worker may be elsewhere
     if in_flow_run():
-        bar = Progress(stage, n_shards)
         shards = {"folder": unmapped(folder), "shard": list(range(n_shards)), "config": unmapped(config)}
-        futures = current_runner().for_model(model).map(task, shards)
-        for _ in as_completed(list(futures)):
-            bar.advance()
+        runner = current_runner()
+        futures = list(runner.for_model(model).map(task, shards))
+        if runner.config.engine != "threads":  # what other processes report of their progress is not heard here
+            for done in as_completed(futures):
+                report = done.result(raise_on_failure=False)
+                progress.advance(stage, report.n_done if isinstance(report, ShardReport) else 0)
         return [future.result(raise_on_failure=False) for future in futures]
 
     def outcome(shard: int) -> ShardReport | BaseException:

@@ -21,7 +21,7 @@ def step(name: str) -> Callable[[Callable[Parameters, Result]], Callable[Paramet
     """Makes a function a task named `name` where Prefect runs it, and leaves it a function elsewhere."""
 
     def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-        as_task = task(name=name, cache_policy=NO_CACHE)(function)
+        as_task = task(name=name, task_run_name=name, cache_policy=NO_CACHE)(function)
 
         @wraps(function)
         def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:

@@ -1,5 +1,7 @@
 """Stage 3: the candidates of all shards become one rule set."""
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -55,9 +57,11 @@ from autorule.synthesis import (
     merge_groups,
     vectors_of,
 )
+from autorule.tasks.stage_logs import counted, results_text
 from autorule.tasks.steps import step
 
 Parsed = TypeVar("Parsed")
+log = logging.getLogger(__name__)
 
 
 class _Merger(NamedTuple):
@@ -78,6 +82,7 @@ class _Merger(NamedTuple):
         """Request id -> parsed answer. A call that fails is noted, and what it was about stays as it was."""
         distinct = list({request.request_id: request for request in requests}.values())
         progress.announce("synthesis", len(distinct))
+        started = time.monotonic()
         answers: dict[str, Parsed] = {}
         failures = []
         for request, result in ask(self.backend, distinct, parse, self.config.asks):
@@ -88,7 +93,10 @@ class _Merger(NamedTuple):
                 answers[request.request_id] = result
         self.run.add_failures(failures)
         self.run.count(merges_failed=len(failures))
-        self.run.add_usage("synthesis", self.backend.take_counts())
+        counts = self.backend.take_counts()
+        self.run.add_usage("synthesis", counts)
+        if distinct:
+            log.info("synthesis: %s", results_text(len(answers), len(failures), counts, time.monotonic() - started))
         self.run.stop_if_over_budget()
         return answers
 
@@ -104,6 +112,7 @@ def synthesize_rules(run: Run, config: ExtractConfig) -> RuleSet:
     merger = _Merger(run, backend, config.synthesis, config.mining.max_rule_chars, vectorise)
     candidates = [c for c in read_records(run.folder / CANDIDATES, CandidateRule) if not sets_aside(c.lint)]
     drafts = fold((c for c in candidates if not c.control), config.synthesis, vectorise)
+    log.info("synthesis begins: %s candidates, %s after folding", f"{len(candidates):,}", f"{len(drafts):,}")
     dropped: list[Dropped] = []
     if config.synthesis.single_merge:
         drafts, dropped = _merge_once(merger, drafts)
@@ -243,6 +252,7 @@ def _write(run: Run, config: ExtractConfig, rules: list[Rule], left: list[Droppe
         provenance=(_provenance(run, config),),
     )
     write_text(run.folder / RULE_SET, dump_rule_set(rule_set))
+    log.info("synthesis ends: %s", counted(len(rules), "rule"))
     return rule_set
 
 

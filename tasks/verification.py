@@ -14,6 +14,7 @@ from autorule.stage_config import Config
 from autorule.tasks.preparation import COMPLETIONS
 from autorule.tasks.shard_tasks import ShardReport, shard_task
 from autorule.tasks.shards import run_shards, write_shard
+from autorule.tasks.stage_logs import log_failures
 from autorule.verdict_tables import VerdictTable, join_tables, write_rewards
 from autorule.verifier import Verifier
 
@@ -76,6 +77,7 @@ def verify_shard(folder: Path, shard: int, config: VerifierConfig) -> ShardRepor
             rewards[index] = rule_reward(completions[index], verdicts, rule_set)
         failures += [verdict.failure for verdict in verdicts if verdict.failure is not None]
         n_done += sum(verdict.verdict is not None for verdict in verdicts)
+    log_failures("verification", shard, failures, {one.completion_id: one.row for one in completions})
     table.write(part_path(folder, VERDICTS, shard))
     write_rewards(part_path(folder, REWARDS, shard), [r for r in rewards if r is not None], completions)
     return write_shard(folder, shard, n_done, {}, failures, backend.counts)

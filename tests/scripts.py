@@ -125,6 +125,20 @@ def flaky() -> ScriptedBackend:
     return ScriptedBackend(generate, choose, name="flaky")
 
 
+def breaks_or_fails() -> ScriptedBackend:
+    """Like `helpful`, but an exception when it is shown the word BREAK, and no answer to what holds FAIL."""
+
+    def generate(request: GenerateRequest) -> ModelOutput | Failure | str:
+        shown = request.messages[-1].content
+        if "BREAK" in shown:
+            raise RuntimeError("told to break by <b>row</b> \x1b[31mtwo")
+        if "FAIL" in shown:
+            return Failure(stage=request.stage, kind="provider", message="HTTP 418", item_id=request.request_id)
+        return _generate(request)
+
+    return ScriptedBackend(generate, _choose, name="breaks_or_fails")
+
+
 def one_rule_fails() -> ScriptedBackend:
     def choose(request: ChoiceRequest, question: Question) -> float | Failure:
         if question == request.questions[0]:

@@ -1,12 +1,8 @@
 """Prefect for real: a server, a worker and the deployments, runs that complete, are cancelled, and die."""
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 
@@ -16,81 +12,34 @@ from autorule.local_prefect import call_api
 from autorule.manifest import RunManifest
 from autorule.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
+from tests.integration.prefect_project import (
+    CONCURRENCY,
+    artifacts_of,
+    config_for,
+    poll,
+    prefect_in,
+    trigger,
+    wait_for,
+)
 from tests.integration.scripted_server import ScriptedServer, shown, wait_until
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
-CONCURRENCY = 4
 CANCELLED_WITHIN_S = 30
-
-
 KEY = "sk-planted-0123456789abcdef"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A folder with what a worker needs, and Prefect up in it."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copy(ROOT / "prefect.yaml", folder)
-    for name in ("flows", "tasks", "examples", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLANTED_KEY", KEY)
-        up = local_prefect.start(folder, port=free_port())
-        yield folder, up.port
-    local_prefect.stop(folder)
-    assert not local_prefect.is_alive(up.server) and not local_prefect.is_alive(up.worker)
-
-
-def trigger(port, config, deployment="extract-rules/default"):
-    found = call_api(port, f"deployments/name/{deployment}")
-    made = call_api(port, f"deployments/{found['id']}/create_flow_run", {"parameters": {"config": config}})
-    return made["id"]
-
-
-def state_of(port, run):
-    return call_api(port, f"flow_runs/{run}")["state"]
-
-
-def wait_for(port, run, *kinds, seconds=90):
-    poll(lambda: state_of(port, run)["type"] in kinds, f"the run is one of {kinds}", seconds)
-    return state_of(port, run)
-
-
-def poll(condition, what, seconds):
-    """As wait_until, but the server that is asked has other work to do."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.5)
-
-
-def config_for(server, folder, run_id):
-    return {
-        "pairs": str(ROOT / "examples/sample_pairs.jsonl"),
-        "model": {
-            "backend": "openai_compatible", "base_url": [server.base_url], "model": "m", "concurrency": CONCURRENCY,
-        },
-        "outputs": str(folder / "outputs"),
-        "cache": {"path": str(folder / "cache.sqlite")},
-        "run_id": run_id,
-        "shard_size": 10,
-    }  # fmt: skip
+        with prefect_in(folder) as up:
+            yield folder, up.port
 
 
 def manifest_of(folder, run_id):
     return RunManifest.model_validate_json((folder / "outputs" / run_id / "manifest.json").read_text(encoding="utf-8"))
-
-
-def artifacts_of(port, run):
-    wanted = {"artifacts": {"flow_run_id": {"any_": [run]}}}
-    return {artifact["key"]: artifact for artifact in call_api(port, "artifacts/filter", wanted)}
 
 
 def test_a_triggered_run_completes_and_shows_itself(project, tmp_path):

@@ -1,0 +1,257 @@
+"""What the Prefect UI shows of runs, in a real browser: names, logs, task runs, artifacts, and the form of a run."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from autorule.local_prefect import call_api
+from tests.integration.prefect_project import ENDS, ROOT, artifacts_of, config_for, poll, prefect_in, trigger, wait_for
+from tests.integration.scripted_server import ScriptedServer, helpful, logprobs, shown, stage_of
+from tests.scripts import digest
+
+pytestmark = pytest.mark.slow
+HOSTILE = (
+    'The response should <b>write</b> <img src=x onerror="alert(1)"> [markup](http://example.com) in `code` | only.'
+)
+HEADER = "What became of every row"
+TIMEOUT_MS = 20_000
+
+
+class Story(NamedTuple):
+    port: int
+    folder: Path
+    extraction: str
+    evaluation: str
+    broken: str
+
+
+def answer(body):
+    """As helpful, but a rule that is markup, and an opinion on two responses at once."""
+    if "logprobs" in body and "Rule:" not in shown(body):
+        return logprobs(*((("A", -0.1), ("B", -2.5)) if digest(shown(body)) % 2 else (("B", -0.1), ("A", -2.5))))
+    reply = helpful(body)
+    if stage_of(body) == "mining" and digest(shown(body)) % 3 == 0:
+        reply["choices"][0]["message"]["content"] = json.dumps({"rules": [HOSTILE]})
+    return reply
+
+
+@pytest.fixture(scope="module")
+def story(browser, tmp_path_factory):
+    """An extraction, its evaluation, and an extraction in which one shard breaks and one row fails."""
+    folder = tmp_path_factory.mktemp("project")
+    with prefect_in(folder) as up, ScriptedServer(answer) as server:
+        config = config_for(server, folder, "mined")
+        extraction = trigger(up.port, config)
+        broken = trigger(up.port, broken_config(folder), "repeat-extraction/default")
+        assert wait_for(up.port, extraction, *ENDS)["type"] == "COMPLETED"
+        rules = folder / "outputs" / "mined" / "03_rule_set.json"
+        shared = {name: config[name] for name in ("model", "outputs", "cache")}
+        held_out = {"pairs": str(ROOT / "examples/held_out_pairs.jsonl"), "rules": str(rules), "shard_size": 5}
+        evaluation = trigger(up.port, {**shared, **held_out, "run_id": "measured"}, "evaluate-rules/default")
+        assert wait_for(up.port, evaluation, *ENDS)["type"] == "COMPLETED"
+        assert wait_for(up.port, broken, *ENDS)["type"] == "FAILED"
+        [inner] = [run["id"] for run in runs_of(up.port, "extract-rules") if run["id"] != extraction]
+        for run in (extraction, evaluation, inner):
+            poll(lambda run=run: is_recorded(up.port, run), "tasks and logs are recorded", 30)
+        yield Story(up.port, folder, extraction, evaluation, inner)
+
+
+def broken_config(folder):
+    """Two pairs in each of three shards: the second shard breaks, and the fifth row has no answer."""
+    pairs = folder / "broken.jsonl"
+    words = ("plain", "plain", "plain", "BREAK", "FAIL", "plain")
+    rows = [{"prompt": f"Question {i}, {word}", "chosen": "Yes.", "rejected": "No."} for i, word in enumerate(words)]
+    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return {
+        "pairs": str(pairs), "model": {"backend": "scripted", "model": "tests.scripts:breaks_or_fails"},
+        "outputs": str(folder / "outputs"), "run_id": "broken", "shard_size": 2,
+    }  # fmt: skip
+
+
+def runs_of(port, flow):
+    return call_api(port, "flow_runs/filter", {"flows": {"name": {"any_": [flow]}}})
+
+
+def is_recorded(port, run):
+    """Whether the server, which writes its history with a delay, has the ends of all task runs, and the run's last
+    words."""
+    of_run = {"flow_runs": {"id": {"any_": [run]}}}
+    states = [task["state"]["type"] for task in call_api(port, "task_runs/filter", of_run)]
+    logs = call_api(port, "logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_DESC"})
+    return states and set(states) <= set(ENDS) and any(one["message"].startswith("Finished in state") for one in logs)
+
+
+@pytest.fixture
+def open_page(browser, story):
+    """Opens a page of the UI and waits for a text on it; at the end nothing may have left this machine."""
+    contexts, wrong = [], []
+
+    def note(url):
+        if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).netloc != f"127.0.0.1:{story.port}":
+            wrong.append(f"request: {url[:200]}")
+
+    def open_it(path, text):
+        contexts.append(browser.new_context(viewport={"width": 1400, "height": 1000}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(TIMEOUT_MS)
+        page.on("request", lambda request: note(request.url))
+        page.on("websocket", lambda socket: note(socket.url))
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.goto(f"http://127.0.0.1:{story.port}{path}")
+        page.get_by_text(text).first.wait_for()
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def open_tab(page, name, text):
+    """What a tab of a run says, once the text is there."""
+    page.locator("li.p-tab", has_text=name).first.click()
+    content = page.locator(".p-tabs__content")
+    content.get_by_text(text).first.wait_for()
+    return content.inner_text()
+
+
+def open_run(open_page, story, run):
+    return open_page(f"/runs/flow-run/{run}", call_api(story.port, f"flow_runs/{run}")["name"])
+
+
+def open_artifact(open_page, story, run, key, text):
+    return open_page(f"/artifacts/artifact/{artifacts_of(story.port, run)[key]['id']}", text)
+
+
+def test_the_dashboard_and_the_list_of_deployments(open_page):
+    page = open_page("/dashboard", "rules-pool")
+    page.get_by_text("Task Runs").first.wait_for()
+    page = open_page("/deployments", "refresh-rules")
+    text = page.locator("main, body").first.inner_text()
+    flows = ("extract-rules", "repeat-extraction", "score-completions", "evaluate-rules", "export-rules")
+    assert all(flow in text for flow in flows)
+
+
+def test_the_list_of_runs_names_data_model_and_date(open_page):
+    text = open_page("/runs", "held_out_pairs · m").locator("body").inner_text()
+    today = f"{datetime.now(UTC):%Y-%m-}"
+    for name in ("sample_pairs · m", "held_out_pairs · m", "broken · tests.scripts:breaks_or_fails"):
+        assert f"{name} · {today}" in text
+
+
+def test_a_run_reads_like_a_story(open_page, story):
+    page = open_run(open_page, story, story.extraction)
+    logs = open_tab(page, "Logs", "run mined: completed")
+    steps = (
+        r"run mined begins; its folder is /",
+        r"rows → pairs: 48 in, 48 out",
+        r"interpretation begins: 48 requests in 5 shards, asked of openai_compatible:m",
+        r"interpretation ends: 48 done, 0 failed; 48 calls sent, 0 from the cache; 480 \+ 240 tokens; "
+        r"[\d.]+ s, [\d.,]+ requests a second",
+        r"mining begins: 48 requests in 5 shards",
+        r"mining ends: 48 done, 0 failed",
+        r"synthesis begins: 48 candidates, \d+ after folding",
+        r"synthesis: \d+ done, 0 failed; \d+ calls? sent",
+        r"synthesis ends: \d+ rules",
+        r"candidates → rules: 48 in, \d+ out",
+        r"run mined: completed",
+    )
+    assert re.search("[\\s\\S]*?".join(steps), logs), logs
+    tasks = open_tab(page, "Task Runs", "draw-pairs")
+    assert {"draw-pairs", "interpret-0", "interpret-4", "mine-0", "mine-4", "synthesize-rules"} <= set(tasks.split())
+    artifacts = open_tab(page, "Artifacts", "rule-set")
+    for line in (
+        HEADER, "rules, best supported first", "interpretation: 48 of 48", "mining: 48 of 48", "The rule set",
+        "The report of the run",
+    ):  # fmt: skip
+        assert line in artifacts
+
+
+def test_the_log_of_a_failed_shard_says_which_rows_and_why(open_page, story):
+    page = open_run(open_page, story, story.broken)
+    logs = open_tab(page, "Logs", "run broken-seed0: failed with results")
+    for line in (
+        "interpretation shard 1 (rows 3 to 4) failed: told to break by <b>row</b>",
+        "interpretation shard 2: 1 failed, row 5: provider: HTTP 418",
+        "interpretation ends: 3 done, 3 failed",
+        "pairs → chains: 6 in, 3 out; 3 failed",
+    ):
+        assert line in logs, line
+    assert page.locator(".p-tabs__content b").count() == 0
+
+
+def test_the_funnel_and_the_rules_are_tables_of_text(open_page, story):
+    page = open_artifact(open_page, story, story.extraction, "funnel", HEADER)
+    page.get_by_role("cell", name="mined chains → candidates").wait_for()
+    page = open_artifact(open_page, story, story.extraction, "rules", "The response should")
+    assert page.get_by_role("cell", name=HOSTILE, exact=True).count() == 1
+    assert page.locator("td img, td b, td a, td code").count() == 0
+
+
+def test_the_evaluation_and_the_accuracy_have_intervals(open_page, story):
+    page = open_artifact(open_page, story, story.evaluation, "evaluation", "Rules on 16 pairs, surest first")
+    text = page.locator("table").first.inner_text()
+    assert HOSTILE in text and re.search(r"unproven\s+\d+\.\d% \(\d+\.\d–\d+\.\d\)\s+\d+", text), text
+    page = open_artifact(open_page, story, story.evaluation, "accuracy", "as rewarded")
+    text = page.locator("table").first.inner_text()
+    assert all(way in text for way in ("random", "longer response", "one call")), text
+    logs = open_tab(open_run(open_page, story, story.evaluation), "Logs", "run measured: completed")
+    assert re.search(r"verification begins: \d+ verdicts in 4 shards", logs)
+    assert re.search(r"verification ends: \d+ done, 0 failed; .* tokens; .* verdicts a second", logs)
+    assert re.search(r"baselines end: 16 done, 0 failed", logs)
+
+
+@pytest.mark.parametrize("name", ["agreement", "accuracy"])
+def test_plots_are_images(open_page, story, name):
+    page = open_artifact(open_page, story, story.evaluation, f"plot-{name}", "How often each")
+    plot = page.locator("img[alt^='How often each']")
+    plot.wait_for()
+    page.wait_for_function("plot => plot.complete && plot.naturalWidth > 300", arg=plot.element_handle())
+
+
+@pytest.mark.parametrize(("key", "file"), [("rule-set", "03_rule_set.json"), ("report", "report/index.html")])
+def test_links_lead_to_files_that_are_there(open_page, story, key, file):
+    page = open_artifact(open_page, story, story.evaluation, key, file)
+    path = (story.folder / "outputs/measured" / file).resolve()
+    assert page.locator("a[href^='file:']").get_attribute("href") == path.as_uri()
+    assert path.is_file() and str(path) in page.locator("body").inner_text()
+
+
+def test_progress_ends_at_its_end(open_page, story):
+    page = open_artifact(open_page, story, story.evaluation, "verification-progress", "Progress: 100%")
+    assert re.search(r"verification: (\d+) of \1\b", page.locator("body").inner_text())
+
+
+FORMS = {
+    "extract-rules": (
+        "Pairs", "File with the preference pairs", "Held out", "Seed", "Shard size", "Max rules", "Temperature",
+        "Requests in flight at each server", "P(yes) from which a rule counts as satisfied",
+    ),
+    "evaluate-rules": ("Rules", "Rule set file", "False discovery rate", "Bootstrap rounds"),
+    "score-completions": ("Completions", "Rules", "Shard size"),
+    "export-rules": ("Targets", "Rules", "Folder; each target gets one of its own in it"),
+    "refresh-rules": ("Name", "Held out", "Audit prompts", "Max exploit rate"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flow", FORMS)
+def test_the_form_of_a_run_explains_every_setting(open_page, story, flow):
+    deployment = call_api(story.port, f"deployments/name/{flow}/default")["id"]
+    page = open_page(f"/deployments/deployment/{deployment}/run", "Parameters")
+    page.get_by_text(FORMS[flow][0], exact=False).first.wait_for()
+    text = page.locator("main, body").first.inner_text()
+    assert [words for words in FORMS[flow] if words not in text] == []
+    # The settings that have to be given come first.
+    schema = call_api(story.port, f"deployments/name/{flow}/default")["parameter_openapi_schema"]
+    [config] = [
+        one
+        for name, one in schema["definitions"].items()
+        if name.endswith("Config") and name in str(schema["properties"])
+    ]
+    assert list(config["properties"])[: len(config["required"])] == config["required"]

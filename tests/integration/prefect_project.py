@@ -1,0 +1,77 @@
+"""A project with Prefect up in it, for tests: started, triggered and asked over its API."""
+
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from autorule import local_prefect
+from autorule.local_prefect import LocalPrefect, call_api
+
+ROOT = Path(__file__).parents[2]
+CONCURRENCY = 4
+ENDS = ("COMPLETED", "FAILED", "CRASHED")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def prefect_in(folder: Path) -> Iterator[LocalPrefect]:
+    """Prefect, up in a folder that gets what a worker needs; at the end nothing of it is left."""
+    shutil.copy(ROOT / "prefect.yaml", folder)
+    for name in ("flows", "tasks", "examples", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    up = local_prefect.start(folder, port=free_port())
+    try:
+        yield up
+    finally:
+        local_prefect.stop(folder)
+    assert not local_prefect.is_alive(up.server) and not local_prefect.is_alive(up.worker)
+
+
+def trigger(port, config, deployment="extract-rules/default"):
+    found = call_api(port, f"deployments/name/{deployment}")
+    made = call_api(port, f"deployments/{found['id']}/create_flow_run", {"parameters": {"config": config}})
+    return made["id"]
+
+
+def state_of(port, run):
+    return call_api(port, f"flow_runs/{run}")["state"]
+
+
+def wait_for(port, run, *kinds, seconds=90):
+    poll(lambda: state_of(port, run)["type"] in kinds, f"the run is one of {kinds}", seconds)
+    return state_of(port, run)
+
+
+def poll(condition, what, seconds):
+    """As wait_until, but the server that is asked has other work to do."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.5)
+
+
+def config_for(server, folder, run_id):
+    """An extraction from the sample pairs, asked of a scripted server, in five shards."""
+    return {
+        "pairs": str(ROOT / "examples/sample_pairs.jsonl"),
+        "model": {
+            "backend": "openai_compatible", "base_url": [server.base_url], "model": "m", "concurrency": CONCURRENCY,
+        },
+        "outputs": str(folder / "outputs"),
+        "cache": {"path": str(folder / "cache.sqlite")},
+        "run_id": run_id,
+        "shard_size": 10,
+    }  # fmt: skip
+
+
+def artifacts_of(port, run):
+    wanted = {"artifacts": {"flow_run_id": {"any_": [run]}}}
+    return {artifact["key"]: artifact for artifact in call_api(port, "artifacts/filter", wanted)}
