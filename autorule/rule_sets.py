@@ -22,6 +22,7 @@ from autorule.stage_config import (
     VerificationMode,
     VerificationSampling,
 )
+from autorule.storage import to_folder
 
 SCHEMA_VERSION = 1
 
@@ -145,7 +146,7 @@ def dump_rule_set(rule_set: RuleSet) -> str:
 def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
     """The rule set of a file. Raises RuleSetError with every field that is wrong."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = to_folder(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RuleSetError(f"rule set {str(path)!r} can't be read: {error}") from error
     try:

@@ -160,7 +160,12 @@ class Run:
             inputs=described,
         )
         run = cls(folder, manifest, lock)
-        run.update()
+        try:
+            run.update()
+        except Exception as error:  # each store has exceptions of its own, for no key, no right, no such place
+            if is_local(folder):
+                raise
+            raise ConfigError(f"run folder {folder} can't be written: {error!r}; choose another with --out") from error
         return run
 
     def __enter__(self) -> Self:

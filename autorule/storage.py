@@ -18,14 +18,16 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchem
 from autorule.errors import MissingExtraError
 
 
-def to_folder(name: str | Path) -> Path:
+def to_folder(name: "str | Path | os.PathLike[str]") -> Path:
     """The folder of a path, or of a URL such as s3://bucket/outputs; the latter has the methods of a Path (UPath).
 
     Raises MissingExtraError when the package of a URL's protocol is not installed, ValueError for an unknown protocol
     and for a URL with a password in it, which manifests and logs would show.
     """
-    if not isinstance(name, str) or "://" not in name:
-        return Path(name) if isinstance(name, str) else name
+    if not isinstance(name, str):
+        return cast(Path, name) if hasattr(name, "exists") else Path(name)
+    if "://" not in name:
+        return Path(name)
     protocol, _, rest = name.partition("://")
     if "@" in rest.split("/", 1)[0]:
         raise ValueError(f"{protocol}:// address with a user name or password; give keys in environment variables")

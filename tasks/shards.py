@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Task, unmapped
-from prefect.futures import as_completed
+from prefect.futures import PrefectFuture, as_completed
 from pydantic import BaseModel
 
 from autorule import progress
@@ -136,9 +136,9 @@ def _run_all(
         futures = list(runner.for_model(model).map(task, shards))
         if runner.config.engine != "threads":  # what other processes report of their progress is not heard here
             for done in as_completed(futures):
-                report = done.result(raise_on_failure=False)
+                report = _outcome(done)
                 progress.advance(stage, report.n_done if isinstance(report, ShardReport) else 0)
-        return [future.result(raise_on_failure=False) for future in futures]
+        return [_outcome(future) for future in futures]
 
     def outcome(shard: int) -> ShardReport | BaseException:
         try:
@@ -153,6 +153,14 @@ def _run_all(
         return list(pool.map(outcome, range(n_shards)))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _outcome(future: PrefectFuture[ShardReport]) -> ShardReport | BaseException:
+    """What a shard reports, or why it failed; a worker process that died raises here instead of there."""
+    try:
+        return future.result(raise_on_failure=False)
+    except Exception as error:  # noqa: BLE001 - one shard must not sink the run; run_shards reports it
+        return error
 
 
 def _failures_of_shard(

@@ -5,6 +5,7 @@ Answers are functions of the request alone, so that a resumed run must end as an
 
 import hashlib
 import json
+import os
 import re
 
 from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
@@ -235,3 +236,14 @@ def by_words_slowly() -> ScriptedBackend:
 def minds_company() -> ScriptedBackend:
     """Yes to a rule that is asked about alone, no to several at once."""
     return ScriptedBackend(_generate, lambda request, _: float(len(request.questions) == 1), name="minds-company")
+
+
+def breaks_on_demand() -> ScriptedBackend:
+    """Like `helpful`, but an exception for what holds the text of $BREAK_ON, while that is set."""
+
+    def choose(request: ChoiceRequest, question: Question) -> float:
+        if (text := os.environ.get("BREAK_ON")) and text in request.messages[-1].content:
+            raise RuntimeError("told to break")
+        return _choose(request, question)
+
+    return ScriptedBackend(_generate, choose, name="breaks_on_demand")
