@@ -165,3 +165,8 @@ def _rule(draw: random.Random) -> str:
 
 def _text(draw: random.Random, n_words: int) -> str:
     return " ".join(draw.choices(WORDS, k=n_words)).capitalize()
+
+
+def judge() -> ScriptedBackend:
+    """Answers every question of a verifier at once."""
+    return ScriptedBackend(choice_script=lambda request, question: 0.75, name="benchmark-judge")
