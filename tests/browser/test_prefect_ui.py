@@ -230,28 +230,31 @@ def test_progress_ends_at_its_end(open_page, story):
 
 FORMS = {
     "extract-rules": (
-        "Pairs", "File with the preference pairs", "Held out", "Seed", "Shard size", "Max rules", "Temperature",
-        "Requests in flight at each server", "P(yes) from which a rule counts as satisfied",
+        "Pairs", "file with the preference pairs", "Held out", "Shard size", "pairs in one task", "Backend",
+        "requests in flight at each server", "Timeout (seconds)", "Temperature", "most rules of the rule set",
+        "P(yes) from which a rule counts as satisfied",
     ),
-    "evaluate-rules": ("Rules", "Rule set file", "False discovery rate", "Bootstrap rounds"),
-    "score-completions": ("Completions", "Rules", "Shard size"),
-    "export-rules": ("Targets", "Rules", "Folder; each target gets one of its own in it"),
-    "refresh-rules": ("Name", "Held out", "Audit prompts", "Max exploit rate"),
+    "repeat-extraction": ("Pairs", "Repeats", "extract so often, each with a seed of its own, and compare"),
+    "evaluate-rules": ("Pairs", "Rules", "rule set file", "False discovery rate", "resamples behind each interval"),
+    "score-completions": ("Completions", "file with prompts and the completions to score", "Shard size"),
+    "export-rules": ("Rules", "rule set file", "Targets", "Out", "each target gets one of its own in it"),
+    "refresh-rules": ("Name", "of the rule set in the registry", "Held out", "Max exploit rate"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("flow", FORMS)
-def test_the_form_of_a_run_explains_every_setting(open_page, story, flow):
-    deployment = call_api(story.port, f"deployments/name/{flow}/default")["id"]
-    page = open_page(f"/deployments/deployment/{deployment}/run", "Parameters")
-    page.get_by_text(FORMS[flow][0], exact=False).first.wait_for()
-    text = page.locator("main, body").first.inner_text()
+def test_the_form_of_a_run_explains_its_settings(open_page, story, flow):
+    deployment = call_api(story.port, f"deployments/name/{flow}/default")
+    page = open_page(f"/deployments/deployment/{deployment['id']}/run", FORMS[flow][1])
+    text = page.locator("body").inner_text()
     assert [words for words in FORMS[flow] if words not in text] == []
-    # The settings that have to be given come first.
-    schema = call_api(story.port, f"deployments/name/{flow}/default")["parameter_openapi_schema"]
-    [config] = [
-        one
-        for name, one in schema["definitions"].items()
-        if name.endswith("Config") and name in str(schema["properties"])
-    ]
-    assert list(config["properties"])[: len(config["required"])] == config["required"]
+    # What has to be given comes first, with its bounds in the schema that the form checks by.
+    first = text.index(FORMS[flow][0])
+    assert all(first < text.index(words) for words in FORMS[flow][1:])
+
+
+def test_the_form_starts_with_defaults_and_keeps_to_bounds(open_page, story):
+    deployment = call_api(story.port, "deployments/name/extract-rules/default")["id"]
+    page = open_page(f"/deployments/deployment/{deployment}/run", "Shard size")
+    size = page.locator(".p-label, .schema-form-property, div").filter(has_text=re.compile(r"^\s*Shard size")).last
+    assert size.locator("input").first.input_value() == "256"
