@@ -1,9 +1,11 @@
 """Settings of the four stages: how each asks, and what it keeps."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from autorule.forms import as_form, title_of
 
 CompletionView = Literal["final", "full"]
 VerificationMode = Literal["direct", "reasoned", "joint"]
@@ -13,32 +15,14 @@ VERIFICATION_PROMPTS = {
     "joint": "verification_joint",
 }
 
-WORDS = {"url": "URL", "api": "API", "kv": "KV", "gb": "(GB)", "s": "(seconds)", "id": "ID", "args": "arguments"}
-"""Words of a setting's name that its title spells in another way."""
-
-
-def title_of(name: str) -> str:
-    """`base_url` -> `Base URL`."""
-    words = [WORDS.get(word, word) for word in name.split("_")]
-    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
-
-
-def required_first(schema: dict[str, Any]) -> None:
-    """Puts the settings that have to be given before those that need not."""
-    required = schema.get("required", [])
-    properties = schema.get("properties", {})
-    schema["properties"] = {name: properties[name] for name in sorted(properties, key=lambda one: one not in required)}
-
 
 class Config(BaseModel):
-    """Settings, which are also a form in the Prefect UI: its titles and the order of its fields are made here."""
-
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
         protected_namespaces=(),
         field_title_generator=lambda name, _: title_of(name),
-        json_schema_extra=required_first,
+        json_schema_extra=as_form,
     )
 
 

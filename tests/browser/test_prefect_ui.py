@@ -16,7 +16,7 @@ from tests.scripts import digest
 
 pytestmark = pytest.mark.slow
 HOSTILE = (
-    'The response should <b>write</b> <img src=x onerror="alert(1)"> [markup](http://example.com) in `code` | only.'
+    'The response should <b>leave out</b> <img src=x onerror="alert(1)"> ![it](http://a.test/b.png) in `code` | it.'
 )
 HEADER = "What became of every row"
 TIMEOUT_MS = 20_000
@@ -190,7 +190,7 @@ def test_the_funnel_and_the_rules_are_tables_of_text(open_page, story):
     page = open_artifact(open_page, story, story.extraction, "funnel", HEADER)
     page.get_by_role("cell", name="mined chains → candidates").wait_for()
     page = open_artifact(open_page, story, story.extraction, "rules", "The response should")
-    assert page.get_by_role("cell", name=HOSTILE, exact=True).count() == 1
+    assert HOSTILE in page.locator("tbody td").all_inner_texts()
     assert page.locator("td img, td b, td a, td code").count() == 0
 
 
@@ -230,9 +230,9 @@ def test_progress_ends_at_its_end(open_page, story):
 
 FORMS = {
     "extract-rules": (
-        "Pairs", "file with the preference pairs", "Held out", "Shard size", "pairs in one task", "Backend",
+        "Pairs", "file with the preference pairs", "Held out", "Shard size", "pairs in one task (at least 1)", "Backend",
         "requests in flight at each server", "Timeout (seconds)", "Temperature", "most rules of the rule set",
-        "P(yes) from which a rule counts as satisfied",
+        "P(yes) from which a rule counts as satisfied (at least 0, at most 1)",
     ),
     "repeat-extraction": ("Pairs", "Repeats", "extract so often, each with a seed of its own, and compare"),
     "evaluate-rules": ("Pairs", "Rules", "rule set file", "False discovery rate", "resamples behind each interval"),
@@ -248,13 +248,24 @@ def test_the_form_of_a_run_explains_its_settings(open_page, story, flow):
     page = open_page(f"/deployments/deployment/{deployment['id']}/run", FORMS[flow][1])
     text = page.locator("body").inner_text()
     assert [words for words in FORMS[flow] if words not in text] == []
-    # What has to be given comes first, with its bounds in the schema that the form checks by.
-    first = text.index(FORMS[flow][0])
-    assert all(first < text.index(words) for words in FORMS[flow][1:])
+    assert all(text.index(FORMS[flow][0]) < text.index(words) for words in FORMS[flow][1:])
 
 
 def test_the_form_starts_with_defaults_and_keeps_to_bounds(open_page, story):
-    deployment = call_api(story.port, "deployments/name/extract-rules/default")["id"]
-    page = open_page(f"/deployments/deployment/{deployment}/run", "Shard size")
-    size = page.locator(".p-label, .schema-form-property, div").filter(has_text=re.compile(r"^\s*Shard size")).last
-    assert size.locator("input").first.input_value() == "256"
+    deployment = call_api(story.port, "deployments/name/score-completions/default")["id"]
+    page = open_page(f"/deployments/deployment/{deployment}/run", "completions in one task (at least 1)")
+
+    def setting(title):
+        return page.locator(".schema-form-property").filter(has=page.get_by_text(title, exact=True)).last
+
+    size = setting("Shard size (Optional)").locator("input")
+    assert size.input_value() == "2000"
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("is a required property").first.wait_for()
+    for title in ("Completions", "Rules"):
+        setting(title).locator("textarea").fill("none.jsonl")
+    size.fill("-5")
+    with page.expect_response("**/create_flow_run") as refused:
+        page.get_by_role("button", name="Submit").click()
+    assert "-5 is less than the minimum of 1" in refused.value.text()
+    assert runs_of(story.port, "score-completions") == []

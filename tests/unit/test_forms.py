@@ -35,9 +35,17 @@ def test_numbers_have_bounds(config):
         for kind in (setting, *setting.get("anyOf", ())):
             if kind.get("type") in ("integer", "number") and name not in ANY_NUMBER:
                 assert BOUNDS & set(kind), name
+                assert any(words in setting["description"] for words in ("at least", "at most", "more than")), name
 
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_what_has_to_be_given_comes_first(config):
     schema = config.model_json_schema()
     assert list(schema["properties"])[: len(schema["required"])] == schema["required"]
+
+
+def test_bounds_are_said_once_in_words():
+    settings = dict(settings_of(ExtractConfig))
+    assert settings["shard_size"]["description"] == "pairs in one task (at least 1)"
+    assert settings["limit"]["description"].endswith("(at least 1)")
+    assert settings["top_p"]["description"].endswith("(more than 0, at most 1)")
