@@ -29,9 +29,15 @@ EMBEDDED = "embedded"
 class ModelConfig(Config):
     """Which model answers, and how it is reached."""
 
-    backend: Literal["transformers_local", "vllm_engine", "openai_compatible", "scripted"] = "transformers_local"
-    model: str = Field(EMBEDDED, description="name on the server, folder or hub name, `embedded`, or a script")
-    revision: str | None = None
+    backend: Literal["transformers_local", "vllm_engine", "openai_compatible", "scripted"] = Field(
+        "transformers_local",
+        description="transformers_local and vllm_engine: in this process; openai_compatible: a server, your own "
+        "or a hosted one; scripted: answers from a file or a function, for tests",
+    )
+    model: str = Field(
+        EMBEDDED, description="name on the server, folder or hub name; embedded is a tiny model that comes along"
+    )
+    revision: str | None = Field(None, description="commit or tag on the hub; the newest when left out")
     base_url: tuple[str, ...] = Field(
         (), description="OpenAI-compatible servers of one model, such as http://127.0.0.1:8000/v1"
     )
@@ -45,8 +51,8 @@ class ModelConfig(Config):
         "auto", description="how a server is asked for verdicts: auto finds out whether it takes token ids (vLLM does)"
     )
     concurrency: int = Field(64, ge=1, description="requests in flight at each server")
-    timeout_s: float = Field(600, gt=0, description="for one request")
-    max_retries: int = Field(5, ge=0, description="after 429, 5xx, timeouts and broken connections")
+    timeout_s: float = Field(600, gt=0, description="for one request, until its answer is there")
+    max_retries: int = Field(5, ge=0, description="after HTTP 429, 5xx, timeouts and broken connections")
     retry_wait_s: float = Field(1.0, gt=0, description="before the first retry; it doubles from then on")
     server_wait_s: float = Field(300, ge=0, description="how long a request waits for a server that is away")
     extra_body: dict[str, JsonValue] = Field({}, description="further fields of every request to a server")
@@ -61,7 +67,7 @@ class ModelConfig(Config):
     )
     price_in: float | None = Field(None, ge=0, description="per million input tokens, in any currency")
     price_out: float | None = Field(None, ge=0, description="per million output tokens")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="of a local model: auto takes CUDA if there")
     dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="bfloat16 on CUDA, float32 on the CPU")
 
     @field_validator("base_url", mode="before")
@@ -84,8 +90,10 @@ class ModelConfig(Config):
 
 
 class CacheConfig(Config):
-    enabled: bool = True
-    path: Path = Path("outputs/cache/answers.sqlite")
+    """Where answers are kept, so that nothing is asked, and paid for, twice."""
+
+    enabled: bool = Field(True, description="keep answers, and use those that were kept")
+    path: Path = Field(Path("outputs/cache/answers.sqlite"), description="the file; made when it is not there")
     max_gb: float = Field(20, gt=0, description="least recently used answers go when the file grows beyond this")
 
 
@@ -99,11 +107,17 @@ class BudgetConfig(Config):
 class RunConfig(Config):
     """What every flow has: the model, where results go, how work is cut into shards."""
 
-    model: ModelConfig = ModelConfig()
-    outputs: Folder = Field(Path("outputs"), description="folder, or URL such as s3://bucket/outputs")
-    run_id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="made up when left out")
-    cache: CacheConfig = CacheConfig()
-    budget: BudgetConfig = BudgetConfig()
+    model: ModelConfig = Field(ModelConfig(), description="the model that is asked, and how it is reached")
+    outputs: Folder = Field(
+        Path("outputs"), description="folder, or URL such as s3://bucket/outputs, in which each run gets its own"
+    )
+    run_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="name of the run's folder, under which a run that was stopped goes on; made up when left out",
+    )
+    cache: CacheConfig = Field(CacheConfig(), description="where answers are kept for the next run")
+    budget: BudgetConfig = Field(BudgetConfig(), description="what the run may use up before it stops")
     runner: RunnerConfig = Field(RunnerConfig(), description="what works on the shards")
     columns: dict[str, str] = Field({}, description="our column name -> the file's column name")
 
@@ -126,22 +140,22 @@ class RunConfig(Config):
 class ExtractConfig(RunConfig):
     """Parameters of extract_rules: preference pairs in, a rule set out."""
 
-    pairs: Path
+    pairs: Path = Field(description="file with the preference pairs: JSONL, JSON, CSV or Parquet")
     winner_values: dict[str, str] = Field({}, description="a, b and tie -> the value in the winner column")
     limit: int | None = Field(None, ge=1, description="pairs drawn by seed; all valid ones when left out")
     draw: Strategy = Field("random", description="how `limit` pairs are drawn; stratified goes by the column `stratum`")
     repeats: int = Field(1, ge=1, le=20, description="extract so often, each with a seed of its own, and compare")
     keep_ties: bool = Field(False, description="mine ties too, as a negative control: they yield no rule")
     held_out: Path | None = Field(None, description="pairs to score with the finished rule set")
-    seed: int = 0
+    seed: int = Field(0, ge=0, description="of the draw of pairs and of every sampling that names none of its own")
     extractor: ModelConfig | None = Field(None, description="model for mining; `model` when left out")
     merger: ModelConfig | None = Field(None, description="model for synthesis; `model` when left out")
     verifier: ModelConfig | None = Field(None, description="model for held-out pairs; `model` when left out")
-    interpretation: InterpretationConfig = InterpretationConfig()
-    mining: MiningConfig = MiningConfig()
-    synthesis: SynthesisConfig = SynthesisConfig()
-    verification: VerificationConfig = VerificationConfig()
-    reward: RewardConfig = RewardConfig()
+    interpretation: InterpretationConfig = Field(InterpretationConfig(), description="stage 1: reasons for each pair")
+    mining: MiningConfig = Field(MiningConfig(), description="stage 2: candidate rules from the reasons")
+    synthesis: SynthesisConfig = Field(SynthesisConfig(), description="stage 3: one rule set from all candidates")
+    verification: VerificationConfig = Field(VerificationConfig(), description="how the rules will be checked")
+    reward: RewardConfig = Field(RewardConfig(), description="how the rules will be turned into a reward")
     shard_size: int = Field(64, ge=1, description="pairs in one task")
 
     @model_validator(mode="after")
@@ -189,6 +203,6 @@ class ExtractConfig(RunConfig):
 class ScoreConfig(RunConfig):
     """Parameters of score_completions: completions and a rule set in, verdicts and rewards out."""
 
-    completions: Path
-    rules: Path = Field(description="a rule set file, 03_rule_set.json of a run")
+    completions: Path = Field(description="file with prompts and the completions to score")
+    rules: Path = Field(description="rule set file, such as 03_rule_set.json of a run")
     shard_size: int = Field(2000, ge=1, description="completions in one task")

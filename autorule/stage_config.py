@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from autorule.forms import as_form, title_of
+
 CompletionView = Literal["final", "full"]
 VerificationMode = Literal["direct", "reasoned", "joint"]
 VERIFICATION_PROMPTS = {
@@ -15,7 +17,13 @@ VERIFICATION_PROMPTS = {
 
 
 class Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        protected_namespaces=(),
+        field_title_generator=lambda name, _: title_of(name),
+        json_schema_extra=as_form,
+    )
 
 
 def server_address(url: str) -> str:
@@ -32,61 +40,84 @@ def server_address(url: str) -> str:
     return url.rstrip("/")
 
 
+MAX_TOKENS = "most tokens of one answer, thinking included; a longer one is cut off and fails"
+TEMPERATURE = "0 takes the likeliest word each time; higher values draw more varied ones"
+TOP_P = "draws only among the likeliest words that together have this probability; 1 is all of them"
+
+
 class Sampling(Config):
     """How an answer is drawn. The same settings, seed and request give the same answer on a local back end."""
 
-    max_tokens: int = Field(4096, ge=1)
-    temperature: float = Field(0.0, ge=0, le=2, description="0 is greedy decoding")
-    top_p: float = Field(1.0, gt=0, le=1)
-    repetition_penalty: float = Field(1.0, ge=1, le=2, description="sent to a server only when it is not 1")
-    stop: tuple[str, ...] = ()
-    bad_words: tuple[str, ...] = Field((), description="never generated; a leading space counts")
-    seed: int = 0
+    max_tokens: int = Field(4096, ge=1, description=MAX_TOKENS)
+    temperature: float = Field(0.0, ge=0, le=2, description=TEMPERATURE)
+    top_p: float = Field(1.0, gt=0, le=1, description=TOP_P)
+    repetition_penalty: float = Field(
+        1.0, ge=1, le=2, description="above 1, words that were said already get less likely; 1 changes nothing"
+    )
+    stop: tuple[str, ...] = Field((), description="texts that end an answer when they are generated")
+    bad_words: tuple[str, ...] = Field((), description="words that are never generated; a leading space counts")
+    seed: int = Field(0, ge=0, description="of the draws; for the same answer again, where the server keeps to seeds")
 
 
 class InterpretationSampling(Sampling):
-    max_tokens: int = Field(8192, ge=1)
-    temperature: float = Field(0.6, ge=0, le=2)
-    top_p: float = Field(0.95, gt=0, le=1)
+    """How a chain of reasons is drawn."""
+
+    max_tokens: int = Field(8192, ge=1, description=MAX_TOKENS)
+    temperature: float = Field(0.6, ge=0, le=2, description=TEMPERATURE)
+    top_p: float = Field(0.95, gt=0, le=1, description=TOP_P)
 
 
 class SynthesisSampling(Sampling):
-    max_tokens: int = Field(8192, ge=1)
+    """How a merged list of rules is drawn."""
+
+    max_tokens: int = Field(8192, ge=1, description=MAX_TOKENS)
 
 
 class VerificationSampling(Sampling):
     """Of written verdicts; a verdict from probabilities draws nothing."""
 
-    max_tokens: int = Field(2048, ge=1)
+    max_tokens: int = Field(2048, ge=1, description=MAX_TOKENS)
 
 
 class InterpretationConfig(Config):
-    prompt: str = "interpretation"
-    n_chains: int = Field(1, ge=1, le=64, description="chains per pair and order")
-    both_orders: bool = Field(False, description="ask twice, each response once as A")
+    """Stage 1: the model reasons why the chosen response of each pair was preferred."""
+
+    prompt: str = Field("interpretation", description="name of the prompt's file in prompts/, without .txt")
+    n_chains: int = Field(1, ge=1, le=64, description="chains of reasons that are asked for, for each pair and order")
+    both_orders: bool = Field(False, description="ask twice about each pair, each response once as A")
     check_chains: Literal["off", "mark", "leave_out"] = Field(
         "off",
         description="ask for the winner from the chain alone: mark chains that do not lead to it, or leave them out",
     )
-    check_prompt: str = "chain_check"
-    max_response_chars: int = Field(24_000, ge=200, description="of each response; the middle of the rest is left out")
-    sampling: InterpretationSampling = InterpretationSampling()
+    check_prompt: str = Field("chain_check", description="name of the prompt that checks chains")
+    max_response_chars: int = Field(
+        24_000, ge=200, description="characters of each response that are shown; of longer ones the middle is left out"
+    )
+    sampling: InterpretationSampling = Field(InterpretationSampling(), description="how chains are drawn")
 
 
 class MiningConfig(Config):
-    prompt: str = "mining"
-    extract_from: Literal["chain", "answer", "both"] = "chain"
-    max_rules: int = Field(8, ge=1, le=50, description="rules asked for from one chain")
-    max_rule_chars: int = Field(300, ge=20, description="longer candidates are set aside")
-    max_chain_chars: int = Field(60_000, ge=200)
-    asks: int = Field(2, ge=1, le=5, description="how often one chain may be asked before it fails")
-    sampling: Sampling = Sampling()
+    """Stage 2: candidate rules are taken from each chain of reasons."""
+
+    prompt: str = Field("mining", description="name of the prompt's file in prompts/, without .txt")
+    extract_from: Literal["chain", "answer", "both"] = Field(
+        "chain", description="chain: the model's thinking; answer: what it says after it; both: one after the other"
+    )
+    max_rules: int = Field(8, ge=1, le=50, description="most rules that are asked for from one chain")
+    max_rule_chars: int = Field(300, ge=20, description="characters of a rule; longer candidates are set aside")
+    max_chain_chars: int = Field(
+        60_000, ge=200, description="characters of a chain that are shown; of longer ones the middle is left out"
+    )
+    asks: int = Field(2, ge=1, le=5, description="how often one chain may be asked about before it fails")
+    sampling: Sampling = Field(Sampling(), description="how lists of candidates are drawn")
 
 
 class SimilarityConfig(Config):
     """How alike two rules are: by their words, or by vectors of a model."""
 
-    method: Literal["tfidf", "endpoint", "sentence_transformers"] = "tfidf"
+    method: Literal["tfidf", "endpoint", "sentence_transformers"] = Field(
+        "tfidf", description="tfidf: shared words; endpoint: vectors from a server; sentence_transformers: vectors here"
+    )
     model: str | None = Field(None, description="name on the server; folder or hub name for sentence_transformers")
     base_url: str | None = Field(None, description="server with /embeddings, such as http://127.0.0.1:8001/v1")
     api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
@@ -107,11 +138,15 @@ class SimilarityConfig(Config):
 
 
 class SynthesisConfig(Config):
-    prompt: str = "synthesis"
-    review_prompt: str = "synthesis_review"
-    split_prompt: str = "synthesis_split"
-    contradiction_prompt: str = "synthesis_contradictions"
-    max_rules: int | None = Field(50, ge=1, description="size of the rule set; no bound when left out")
+    """Stage 3: the candidates are folded and merged into one rule set."""
+
+    prompt: str = Field("synthesis", description="name of the prompt's file in prompts/, without .txt")
+    review_prompt: str = Field("synthesis_review", description="name of the prompt that looks over a merge")
+    split_prompt: str = Field("synthesis_split", description="name of the prompt that splits compound rules")
+    contradiction_prompt: str = Field(
+        "synthesis_contradictions", description="name of the prompt that looks for contradictions"
+    )
+    max_rules: int | None = Field(50, ge=1, description="most rules of the rule set; no bound when left out")
     min_support_share: float = Field(
         0.005,
         ge=0,
@@ -119,7 +154,7 @@ class SynthesisConfig(Config):
         description="share of the pairs that must stand behind a rule, rounded up to a number of pairs",
     )
     single_merge: bool = Field(False, description="one call with every distinct candidate, as in the AutoRule paper")
-    similarity: SimilarityConfig = SimilarityConfig()
+    similarity: SimilarityConfig = Field(SimilarityConfig(), description="how alike two rules are said to be")
     fold_similarity: float = Field(0.9, gt=0, le=1, description="cosine from which two candidates count as one")
     merge_similarity: float = Field(0.35, gt=0, le=1, description="cosine from which rules are merged together")
     max_merge_rules: int = Field(100, ge=2, description="rules in one merge call")
@@ -132,7 +167,7 @@ class SynthesisConfig(Config):
     find_contradictions: bool = Field(True, description="ask which similar rules contradict each other")
     contradiction_similarity: float = Field(0.25, gt=0, le=1, description="cosine from which two rules are compared")
     asks: int = Field(2, ge=1, le=5, description="how often one call may be asked before it fails")
-    sampling: SynthesisSampling = SynthesisSampling()
+    sampling: SynthesisSampling = Field(SynthesisSampling(), description="how merged lists are drawn")
 
 
 class VerificationConfig(Config):
@@ -150,9 +185,15 @@ class VerificationConfig(Config):
     )
     threshold: float = Field(0.5, ge=0, le=1, description="P(yes) from which a rule counts as satisfied")
     mass_floor: float = Field(0.05, ge=0, le=1, description="below this probability of all choices: unscored")
-    na_policy: Literal["excluded", "satisfied", "unsatisfied"] = "excluded"
-    choices: tuple[str, ...] = ("Yes", "No")
-    max_conversation_chars: int = Field(40_000, ge=200)
+    na_policy: Literal["excluded", "satisfied", "unsatisfied"] = Field(
+        "excluded", description="what a rule that does not apply counts for in the reward, where N/A is a choice"
+    )
+    choices: tuple[str, ...] = Field(
+        ("Yes", "No"), description="answers that the verifier chooses from: Yes and No, or Yes, No and N/A"
+    )
+    max_conversation_chars: int = Field(
+        40_000, ge=200, description="characters of a conversation that are shown; of longer ones the middle is left out"
+    )
     prefix_block: int = Field(
         32,
         ge=1,
@@ -161,7 +202,7 @@ class VerificationConfig(Config):
         "as tokens: paged key-value caches share whole blocks only; 1: none",
     )
     asks: int = Field(2, ge=1, le=5, description="how often a written verdict may be asked for before it fails")
-    sampling: VerificationSampling = VerificationSampling()
+    sampling: VerificationSampling = Field(VerificationSampling(), description="how written verdicts are drawn")
 
     @property
     def prompt_name(self) -> str:
@@ -176,9 +217,17 @@ class VerificationConfig(Config):
 
 
 class RewardConfig(Config):
-    fraction: Literal["hard", "soft"] = Field("hard", description="mean of satisfied, or of P(yes)")
-    min_scored: float = Field(0.8, ge=0, le=1, description="share of the weight below which a reward is unscored")
+    """How verdicts become one number: scale * (share of the rules that are satisfied - centre)."""
+
+    fraction: Literal["hard", "soft"] = Field(
+        "hard", description="hard: the share of the rules that are satisfied; soft: the mean probability that they are"
+    )
+    min_scored: float = Field(
+        0.8, ge=0, le=1, description="share of the rules' weight that needs a verdict; below it there is no reward"
+    )
     scale: float = Field(
         1.0, allow_inf_nan=False, description="reward = scale * (fraction - centre); 10 in the released AutoRule code"
     )
-    centre: float = Field(0.0, allow_inf_nan=False, description="0.75 in the released AutoRule code")
+    centre: float = Field(
+        0.0, allow_inf_nan=False, description="share that gives a reward of 0; 0.75 in the released AutoRule code"
+    )

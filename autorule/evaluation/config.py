@@ -11,8 +11,8 @@ from autorule.rewards.settings import RewardModelConfig
 class EvaluateConfig(RunConfig):
     """Parameters of evaluate_rules: held-out pairs and a rule set in, statistics out."""
 
-    pairs: Path
-    rules: Path = Field(description="a rule set file, 03_rule_set.json of a run")
+    pairs: Path = Field(description="file with held-out preference pairs, whose prompts no rule was mined from")
+    rules: Path = Field(description="rule set file, such as 03_rule_set.json of a run")
     winner_values: dict[str, str] = Field({}, description="a, b and tie -> the value in the winner column")
     slices: tuple[str, ...] = Field((), description="columns of the file: accuracy is told for each of their values")
     allow_leakage: bool = Field(False, description="count pairs whose prompts rules were mined from or chosen by")
@@ -20,7 +20,9 @@ class EvaluateConfig(RunConfig):
     one_call: bool = Field(True, description="ask the verifier also which response is preferred, as a baseline")
     reward_model: RewardModelConfig | None = Field(None, description="a reward model, as a baseline")
     flip_sample: int = Field(100, ge=0, description="completions asked about again in other words; 0 for none")
-    false_discovery_rate: float = Field(0.05, gt=0, lt=1, description="among the rules that are said to agree")
-    bootstrap_rounds: int = Field(2000, ge=100)
-    seed: int = Field(0, description="of the split into dev and test, the folds and the bootstrap")
+    false_discovery_rate: float = Field(
+        0.05, gt=0, lt=1, description="share of wrong ones that is accepted among the rules that are said to agree"
+    )
+    bootstrap_rounds: int = Field(2000, ge=100, description="resamples behind each interval; more are steadier")
+    seed: int = Field(0, ge=0, description="of the split into dev and test, the folds and the bootstrap")
     shard_size: int = Field(1000, ge=1, description="pairs in one task")

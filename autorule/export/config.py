@@ -11,7 +11,7 @@ from autorule.stage_config import Config
 class ExportConfig(Config):
     """Parameters of export_rules: a rule set in, a folder for each trainer out."""
 
-    rules: Path = Field(description="a rule set file, 03_rule_set.json of a run")
+    rules: Path = Field(description="rule set file, such as 03_rule_set.json of a run")
     targets: tuple[str, ...] = Field(("trl",), min_length=1, description="trainers, as in `autorule export --to`")
     out: Path = Field(Path("outputs/exports"), description="folder; each target gets one of its own in it")
     reward: RewardSettings = Field(RewardSettings(), description="verifier, reward model and shaping")

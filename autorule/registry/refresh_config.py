@@ -13,15 +13,15 @@ from autorule.stage_config import Config
 class RefreshConfig(Config):
     """Parameters of refresh_rules: new pairs in, a better rule set current, or the old one kept with the reason."""
 
-    name: str = Field(description="of the rule set in the registry")
-    registry: Path = Path("outputs/registry")
-    extraction: ExtractConfig
+    name: str = Field(description="of the rule set in the registry; made when there is none yet")
+    registry: Path = Field(Path("outputs/registry"), description="folder of the registry")
+    extraction: ExtractConfig = Field(description="how new rules are mined, and from which pairs")
     held_out: Path = Field(description="pairs by which rules are kept, weighed, audited and promoted; not mined")
     select_by: str = Field("best", description="how rules are weighed, as in `autorule select --by`")
     audit_prompts: int = Field(50, ge=0, description="prompts of the audit with canaries; 0 for none")
     max_exploit_rate: float = Field(0.2, ge=0, le=1, description="above it the candidate is refused")
     max_unscored: float = Field(0.1, ge=0, lt=1, description="share of the audit that may have no reward")
-    by: str = Field("refresh-rules", description="name for the history")
+    by: str = Field("refresh-rules", description="name that the registry's history gets for what this run did")
 
     @model_validator(mode="after")
     def _held_out_is_named_once(self) -> Self:

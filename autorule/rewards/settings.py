@@ -30,8 +30,13 @@ class Row(NamedTuple):
         return self.columns[column]
 
 
+KIND = "which step this is"
+
+
 class PaperLengthPenalty(Config):
-    kind: Literal["paper_length_penalty"] = "paper_length_penalty"
+    """AutoRule's length control: nothing is taken off up to 300 tokens, 0.5 at 600."""
+
+    kind: Literal["paper_length_penalty"] = Field("paper_length_penalty", description=KIND)
 
     def apply(self, reward: float, row: Row) -> float:
         return reward - shaping.paper_length_penalty(row.n_tokens)
@@ -43,10 +48,12 @@ class PaperLengthPenalty(Config):
 
 
 class LengthPenalty(Config):
-    kind: Literal["length_penalty"] = "length_penalty"
+    """Takes off more the longer a response is, between two lengths."""
+
+    kind: Literal["length_penalty"] = Field("length_penalty", description=KIND)
     free: int = Field(ge=0, description="tokens that cost nothing")
     full: int = Field(ge=1, description="tokens from which the whole penalty is taken")
-    most: float = Field(1.0, ge=0, allow_inf_nan=False)
+    most: float = Field(1.0, ge=0, allow_inf_nan=False, description="the whole penalty")
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
@@ -62,8 +69,10 @@ class LengthPenalty(Config):
 
 
 class Conciseness(Config):
-    kind: Literal["conciseness"] = "conciseness"
-    weight: float = Field(gt=0, allow_inf_nan=False)
+    """Adds more the shorter a response is, where it is good."""
+
+    kind: Literal["conciseness"] = Field("conciseness", description=KIND)
+    weight: float = Field(gt=0, allow_inf_nan=False, description="what the shortest good response gains")
     longest: int = Field(ge=1, description="tokens from which nothing is gained")
     outcome_column: str | None = Field(None, description="0 to 1, or true and false: was the response good?")
     outcome_threshold: float | None = Field(None, description="reward from which a response counts as good")
@@ -100,10 +109,10 @@ class StepRewards(Config):
     """Clipped step rewards (shaping.clip_steps), summed. The sum of deltas would be the first step's reward alone:
     shaping.delta_steps is for trainers that take a reward for each step."""
 
-    kind: Literal["step_rewards"] = "step_rewards"
+    kind: Literal["step_rewards"] = Field("step_rewards", description=KIND)
     column: str = Field("step_rewards", description="the rewards of the reasoning steps, a list in each row")
-    eta: float = Field(0.0, allow_inf_nan=False)
-    weight: float = Field(1.0, allow_inf_nan=False)
+    eta: float = Field(0.0, allow_inf_nan=False, description="taken off each step, before what is above 0 is cut off")
+    weight: float = Field(1.0, allow_inf_nan=False, description="by which their sum is multiplied")
 
     def apply(self, reward: float, row: Row) -> float:
         steps = row.value(self.column, "step_rewards")
@@ -118,9 +127,11 @@ class StepRewards(Config):
 
 
 class Bounds(Config):
-    kind: Literal["bounds"] = "bounds"
-    least: float | None = Field(None, allow_inf_nan=False)
-    most: float | None = Field(None, allow_inf_nan=False)
+    """Keeps the reward within bounds."""
+
+    kind: Literal["bounds"] = Field("bounds", description=KIND)
+    least: float | None = Field(None, allow_inf_nan=False, description="lower rewards become this; none if left out")
+    most: float | None = Field(None, allow_inf_nan=False, description="higher rewards become this; none if left out")
 
     @model_validator(mode="after")
     def _bounds_something(self) -> Self:
@@ -150,17 +161,17 @@ class RewardModelConfig(Config):
     model: str = Field(description="folder or hub name of a sequence-classification model, or its name on the server")
     base_url: str | None = Field(None, description="server with vLLM's /classify, such as http://127.0.0.1:8001")
     api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
-    revision: str | None = None
-    weight: float = Field(1.0, allow_inf_nan=False)
+    revision: str | None = Field(None, description="commit or tag on the hub; the newest when left out")
+    weight: float = Field(1.0, allow_inf_nan=False, description="by which its score is multiplied before it is added")
     normalise: Literal["z", "par", "none"] = Field(
         "z", description="z: by mean and std; par: preference as reward against reference responses; none: as it is"
     )
     mean: float | None = Field(None, allow_inf_nan=False, description="of a calibration set, for z")
     std: float | None = Field(None, gt=0, allow_inf_nan=False, description="of a calibration set, for z")
     references_column: str = Field("references", description="reference responses to each prompt, for par")
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(8, ge=1, description="conversations at once on a local model")
     max_tokens: int = Field(4096, ge=16, description="of a local model; the middle of longer conversations is left out")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="of a local model: auto takes CUDA if there")
     dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="bfloat16 on CUDA, float32 on the CPU")
 
     @field_validator("base_url")
@@ -190,15 +201,15 @@ class RewardSettings(Config):
     """A reward ready to train with."""
 
     rules: Path = Field(Path("rule_set.json"), description="rule set; a relative path goes from the settings file")
-    model: ModelConfig = ModelConfig()
-    cache: CacheConfig = CacheConfig()
+    model: ModelConfig = Field(ModelConfig(), description="the verifier, and how it is reached")
+    cache: CacheConfig = Field(CacheConfig(), description="where verdicts are kept")
     name: str = Field("rule_reward", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="in the trainer's metrics")
     aspect: str | None = Field(None, description="only the rules of this aspect")
-    rule_weight: float = Field(1.0, allow_inf_nan=False)
+    rule_weight: float = Field(1.0, allow_inf_nan=False, description="by which the rule reward is multiplied")
     rule_dropout: float = Field(0.0, ge=0, lt=1, description="share of the rules left out at random in each step")
-    dropout_seed: int = 0
-    reward_model: RewardModelConfig | None = None
-    shaping: tuple[ShapingStep, ...] = ()
+    dropout_seed: int = Field(0, ge=0, description="of the draw of the rules that are left out")
+    reward_model: RewardModelConfig | None = Field(None, description="learned reward model whose score is added")
+    shaping: tuple[ShapingStep, ...] = Field((), description="steps on the reward after that, in their order")
     on_unscored: Literal["none", "error"] | float = Field(
         "none", description="what an unscored completion gets: none where the trainer has it, an error, or a number"
     )

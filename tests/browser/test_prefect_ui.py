@@ -16,7 +16,7 @@ from tests.scripts import digest
 
 pytestmark = pytest.mark.slow
 HOSTILE = (
-    'The response should <b>write</b> <img src=x onerror="alert(1)"> [markup](http://example.com) in `code` | only.'
+    'The response should <b>leave out</b> <img src=x onerror="alert(1)"> ![it](http://a.test/b.png) in `code` | it.'
 )
 HEADER = "What became of every row"
 TIMEOUT_MS = 20_000
@@ -190,7 +190,7 @@ def test_the_funnel_and_the_rules_are_tables_of_text(open_page, story):
     page = open_artifact(open_page, story, story.extraction, "funnel", HEADER)
     page.get_by_role("cell", name="mined chains → candidates").wait_for()
     page = open_artifact(open_page, story, story.extraction, "rules", "The response should")
-    assert page.get_by_role("cell", name=HOSTILE, exact=True).count() == 1
+    assert HOSTILE in page.locator("tbody td").all_inner_texts()
     assert page.locator("td img, td b, td a, td code").count() == 0
 
 
@@ -230,28 +230,42 @@ def test_progress_ends_at_its_end(open_page, story):
 
 FORMS = {
     "extract-rules": (
-        "Pairs", "File with the preference pairs", "Held out", "Seed", "Shard size", "Max rules", "Temperature",
-        "Requests in flight at each server", "P(yes) from which a rule counts as satisfied",
+        "Pairs", "file with the preference pairs", "Held out", "Shard size", "pairs in one task (at least 1)", "Backend",
+        "requests in flight at each server", "Timeout (seconds)", "Temperature", "most rules of the rule set",
+        "P(yes) from which a rule counts as satisfied (at least 0, at most 1)",
     ),
-    "evaluate-rules": ("Rules", "Rule set file", "False discovery rate", "Bootstrap rounds"),
-    "score-completions": ("Completions", "Rules", "Shard size"),
-    "export-rules": ("Targets", "Rules", "Folder; each target gets one of its own in it"),
-    "refresh-rules": ("Name", "Held out", "Audit prompts", "Max exploit rate"),
+    "repeat-extraction": ("Pairs", "Repeats", "extract so often, each with a seed of its own, and compare"),
+    "evaluate-rules": ("Pairs", "Rules", "rule set file", "False discovery rate", "resamples behind each interval"),
+    "score-completions": ("Completions", "file with prompts and the completions to score", "Shard size"),
+    "export-rules": ("Rules", "rule set file", "Targets", "Out", "each target gets one of its own in it"),
+    "refresh-rules": ("Name", "of the rule set in the registry", "Held out", "Max exploit rate"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("flow", FORMS)
-def test_the_form_of_a_run_explains_every_setting(open_page, story, flow):
-    deployment = call_api(story.port, f"deployments/name/{flow}/default")["id"]
-    page = open_page(f"/deployments/deployment/{deployment}/run", "Parameters")
-    page.get_by_text(FORMS[flow][0], exact=False).first.wait_for()
-    text = page.locator("main, body").first.inner_text()
+def test_the_form_of_a_run_explains_its_settings(open_page, story, flow):
+    deployment = call_api(story.port, f"deployments/name/{flow}/default")
+    page = open_page(f"/deployments/deployment/{deployment['id']}/run", FORMS[flow][1])
+    text = page.locator("body").inner_text()
     assert [words for words in FORMS[flow] if words not in text] == []
-    # The settings that have to be given come first.
-    schema = call_api(story.port, f"deployments/name/{flow}/default")["parameter_openapi_schema"]
-    [config] = [
-        one
-        for name, one in schema["definitions"].items()
-        if name.endswith("Config") and name in str(schema["properties"])
-    ]
-    assert list(config["properties"])[: len(config["required"])] == config["required"]
+    assert all(text.index(FORMS[flow][0]) < text.index(words) for words in FORMS[flow][1:])
+
+
+def test_the_form_starts_with_defaults_and_keeps_to_bounds(open_page, story):
+    deployment = call_api(story.port, "deployments/name/score-completions/default")["id"]
+    page = open_page(f"/deployments/deployment/{deployment}/run", "completions in one task (at least 1)")
+
+    def setting(title):
+        return page.locator(".schema-form-property").filter(has=page.get_by_text(title, exact=True)).last
+
+    size = setting("Shard size (Optional)").locator("input")
+    assert size.input_value() == "2000"
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("is a required property").first.wait_for()
+    for title in ("Completions", "Rules"):
+        setting(title).locator("textarea").fill("none.jsonl")
+    size.fill("-5")
+    with page.expect_response("**/create_flow_run") as refused:
+        page.get_by_role("button", name="Submit").click()
+    assert "-5 is less than the minimum of 1" in refused.value.text()
+    assert runs_of(story.port, "score-completions") == []
