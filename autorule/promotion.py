@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from autorule.errors import ConfigError, InputError
+from autorule.errors import InputError
 from autorule.evaluation.comparing import EvaluatedRun, paired_gains
 from autorule.evaluation.matrix import Floats, Ints
 from autorule.evaluation.records import Interval
@@ -23,6 +23,10 @@ DRAWS_BEYOND = 50
 """Of the bootstrap, beyond each end of the interval: with fewer the end itself would be chance."""
 MOST_ROUNDS = 1_000_000
 """What can be drawn in a minute or so: enough for the first 21 looks at ALPHA."""
+
+
+class NotComparedError(InputError):
+    """Two sets can't be compared on these pairs: nothing was looked at, and nothing is noted."""
 
 
 class Decision(Record):
@@ -52,10 +56,10 @@ def level_of_look(look: int, alpha: float = ALPHA) -> float:
 
 
 def rounds_for(level: float) -> int:
-    """Rounds of the bootstrap for an interval at this level. Raises ConfigError beyond MOST_ROUNDS."""
+    """Rounds of the bootstrap for an interval at this level. Raises NotComparedError beyond MOST_ROUNDS."""
     rounds = max(ROUNDS, math.ceil(DRAWS_BEYOND / (level / 2)))
     if rounds > MOST_ROUNDS:
-        raise ConfigError(
+        raise NotComparedError(
             f"these pairs were looked at too often: a level of {level:.2g} takes {rounds:,} rounds of the bootstrap, "
             f"and at most {MOST_ROUNDS:,} are drawn; collect preferences on new prompts and evaluate both sets on them"
         )
@@ -74,7 +78,7 @@ def decide(
 
     Only pairs of the split (`share` of all prompts) that neither set has seen count. Nothing is written: whoever calls
     keeps the decision, also a negative one, since it is a look. Raises InputError when the two runs are not on the same
-    data by the same verifier, and for fewer than LEAST_PROMPTS prompts; ConfigError after too many looks.
+    data by the same verifier; NotComparedError for fewer than LEAST_PROMPTS prompts, and after too many looks.
     """
     if current.data_sha256 != candidate.data_sha256:
         raise InputError(f"{current.folder} and {candidate.folder} are on different pairs; evaluate both on one file")
@@ -91,7 +95,7 @@ def decide(
     gains, prompts = paired_gains(own, current) if len(unseen) else (np.zeros(0), np.zeros(0, dtype=np.int64))
     n_prompts = len(np.unique(prompts))
     if n_prompts < LEAST_PROMPTS:
-        raise InputError(
+        raise NotComparedError(
             f"{candidate.folder}: {n_prompts} prompts of the promotion split ({share:.0%} of all) were never seen by "
             f"either set, and a decision takes {LEAST_PROMPTS}; evaluate both sets on more pairs, and select with "
             "--hold-out-promotion"
@@ -111,7 +115,7 @@ def judge(
 ) -> Decision:
     """The decision on paired gains: how much more right the candidate is on each pair, from -1 to 1.
 
-    `rounds`: of the bootstrap; as many as the level needs when left out. Raises ConfigError after too many looks.
+    `rounds`: of the bootstrap; as many as the level needs when left out. Raises NotComparedError after too many looks.
     """
     look = looks + 1
     level = level_of_look(look, alpha)

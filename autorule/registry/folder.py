@@ -114,7 +114,7 @@ class RuleSetRegistry:
         """The rule set of a pointer. Raises RuleSetError when the file is another, InputError when it is gone."""
         return load_rule_set(self._checked(pointer.version, pointer.sha256))
 
-    def publish(self, rule_set: RuleSet, by: str, reason: str) -> Published:
+    def publish(self, rule_set: RuleSet, by: str, reason: str, run: str | None = None) -> Published:
         """Keeps a rule set as a version. The first one becomes current; later ones wait for a promotion.
 
         The same content again is the same version, and no event. Raises ConfigError when the folder can't be written
@@ -123,7 +123,7 @@ class RuleSetRegistry:
         with self.writing(by, reason):
             version, is_new = self.keep(rule_set, by, reason)
             if self.current() is None:
-                self.note("promoted", version, by, FIRST)
+                self.note("promoted", version, by, FIRST, run=run)
             return Published(version, is_new, self.current_version() == version)
 
     def roll_back(self, to: str | None, by: str, reason: str) -> Event:
@@ -175,12 +175,20 @@ class RuleSetRegistry:
             self.note("published", version, by, reason)
         return version, is_new
 
-    def note(self, action: Action, version: str, by: str, reason: str, decision: Decision | None = None) -> Event:
+    def note(
+        self,
+        action: Action,
+        version: str,
+        by: str,
+        reason: str,
+        decision: Decision | None = None,
+        run: str | None = None,
+    ) -> Event:
         """Adds an event; one that promotes or rolls back makes the version current. The caller is `writing`."""
         pointer = Pointer(version=version, sha256=self._sha256(version))
         event = Event(
             time=utc_now(), action=action, **pointer.model_dump(), by=by, reason=reason.strip(), decision=decision,
-            current=version if action in SWITCHES else self.current_version(),
+            run=run, current=version if action in SWITCHES else self.current_version(),
         )  # fmt: skip
         append_event(self.folder / HISTORY, event)
         if action in SWITCHES:

@@ -12,7 +12,7 @@ from autorule.evaluation.apply import select
 from autorule.evaluation.comparing import read_run
 from autorule.evaluation.resampling import bootstrap_means
 from autorule.evaluation.splits import on_test, promotion_split
-from autorule.promotion import ALPHA, DRAWS_BEYOND, decide, judge, level_of_look, rounds_for
+from autorule.promotion import ALPHA, DRAWS_BEYOND, NotComparedError, decide, judge, level_of_look, rounds_for
 from autorule.records import content_id
 from autorule.registry import RuleSetRegistry
 from autorule.registry.promoting import promote
@@ -38,10 +38,10 @@ def test_the_bootstrap_has_draws_enough_beyond_each_end_or_refuses():
     for look in range(1, 22):
         rounds = rounds_for(level_of_look(look))
         assert rounds >= 2000 and rounds * level_of_look(look) / 2 >= DRAWS_BEYOND
-    with pytest.raises(ConfigError, match="collect preferences on new prompts"):
+    with pytest.raises(NotComparedError, match="collect preferences on new prompts"):
         rounds_for(level_of_look(22))
     gains = np.ones(40)
-    with pytest.raises(ConfigError, match="looked at too often"):
+    with pytest.raises(NotComparedError, match="looked at too often"):
         judge(gains, np.arange(40), looks=21, data_sha256="d")
 
 
