@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from autorule.errors import InputError
-from autorule.evaluation.comparing import EvaluatedRun, paired_gains
+from autorule.evaluation.comparing import EvaluatedRun, key_of, paired_gains
 from autorule.evaluation.matrix import Floats, Ints
 from autorule.evaluation.records import Interval
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
@@ -19,6 +19,8 @@ from autorule.records import Record
 
 ALPHA = 0.05
 LEAST_PROMPTS = 30
+MOST_UNSCORED = 0.1
+"""Share of the pairs that may be left out because the verifier failed."""
 DRAWS_BEYOND = 50
 """Of the bootstrap, beyond each end of the interval: with fewer the end itself would be chance."""
 MOST_ROUNDS = 1_000_000
@@ -46,6 +48,8 @@ class Decision(Record):
     n_prompts: int
     n_seen: int
     """Pairs of the promotion split left out, since either set was mined from, or chosen by, their prompts."""
+    n_unscored: int = 0
+    """Pairs left out since the verifier failed on a side of them, in either run."""
     rounds: int
     """Of the bootstrap over prompts."""
 
@@ -76,9 +80,11 @@ def decide(
 ) -> Decision:
     """Whether the candidate beats the current set on the promotion split. `looks`: earlier comparisons on this data.
 
-    Only pairs of the split (`share` of all prompts) that neither set has seen count. Nothing is written: whoever calls
+    Only pairs of the split (`share` of all prompts) that neither set has seen count, and of these, pairs with a reward
+    in both runs: what has none since the verifier failed is left out, and is no tie. Nothing is written: whoever calls
     keeps the decision, also a negative one, since it is a look. Raises InputError when the two runs are not on the same
-    data by the same verifier; NotComparedError for fewer than LEAST_PROMPTS prompts, and after too many looks.
+    data by the same verifier; NotComparedError for fewer than LEAST_PROMPTS prompts, more than
+    MOST_UNSCORED of the pairs without a reward, and after too many looks.
     """
     if current.data_sha256 != candidate.data_sha256:
         raise InputError(f"{current.folder} and {candidate.folder} are on different pairs; evaluate both on one file")
@@ -90,9 +96,18 @@ def decide(
         )
     split = np.flatnonzero(promotion_split(candidate.matrix.prompts, share))
     seen = candidate.rule_set.seen_prompts | current.rule_set.seen_prompts
-    unseen = np.array([i for i in split if candidate.pairs[i]["prompt_id"] not in seen], dtype=np.int64)
-    own = candidate._replace(matrix=candidate.matrix.of(unseen), pairs=[candidate.pairs[i] for i in unseen])
-    gains, prompts = paired_gains(own, current) if len(unseen) else (np.zeros(0), np.zeros(0, dtype=np.int64))
+    n_seen = sum(candidate.pairs[i]["prompt_id"] in seen for i in split)
+    mine, theirs = (_deciding(run, seen, share) for run in (candidate, current))
+    rows = np.array([row for key, row in mine.items() if row is not None and theirs.get(key) is not None], np.int64)
+    n_all = len(mine.keys() | theirs.keys())
+    if (n_unscored := n_all - len(rows)) > MOST_UNSCORED * n_all and mine.keys() & theirs.keys():
+        raise NotComparedError(
+            f"{candidate.folder}, {current.folder}: the verifier failed on {n_unscored} of {n_all} pairs of the "
+            f"promotion split, and at most {MOST_UNSCORED:.0%} may be left out; evaluate again, with other run ids: "
+            "only what failed is asked"
+        )
+    own = candidate._replace(matrix=candidate.matrix.of(rows), pairs=[candidate.pairs[i] for i in rows])
+    gains, prompts = paired_gains(own, current) if len(rows) else (np.zeros(0), np.zeros(0, dtype=np.int64))
     n_prompts = len(np.unique(prompts))
     if n_prompts < LEAST_PROMPTS:
         raise NotComparedError(
@@ -100,7 +115,16 @@ def decide(
             f"either set, and a decision takes {LEAST_PROMPTS}; evaluate both sets on more pairs, and select with "
             "--hold-out-promotion"
         )
-    return judge(gains, prompts, looks, candidate.data_sha256, len(split) - len(unseen), alpha, seed)
+    found = judge(gains, prompts, looks, candidate.data_sha256, n_seen, alpha, seed)
+    return found.model_copy(update={"n_unscored": n_unscored})
+
+
+def _deciding(run: EvaluatedRun, seen: frozenset[str], share: float) -> dict[tuple[int, str], int | None]:
+    """The unseen pairs of the split: key -> row of the matrix, None where the verifier failed."""
+    failed = run.failed()
+    split = np.flatnonzero(promotion_split(run.matrix.prompts, share))
+    unseen = (int(i) for i in split if run.pairs[i]["prompt_id"] not in seen)
+    return {key_of(run.pairs[i]): None if failed[i] else i for i in unseen}
 
 
 def judge(
