@@ -4,10 +4,8 @@ Everything is on loopback, and its state is in one folder of the project. Prefec
 over its API: this module imports nothing of it.
 """
 
-import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,9 +16,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
 from autorule.errors import AutoruleError, ConfigError
+from autorule.processes import Process, end, is_alive, process_of
 from autorule.records import Record
 from autorule.run_folder import write_text
 
@@ -33,16 +33,8 @@ HEARTBEAT_S = 30
 """Prefect's least. A run whose machine died is marked after ZOMBIE_AFTER_S without one."""
 ZOMBIE_AFTER_S = 90
 START_S = 120.0
-STOP_S = 30.0
 POLL_S = 0.2
 ZOMBIES = "Mark runs whose machine died"
-
-
-class Process(Record):
-    """A process of ours; its start tells it from another one that has got its number since."""
-
-    pid: int
-    started: str
 
 
 class LocalPrefect(Record):
@@ -72,6 +64,8 @@ def start(project: Path, port: int = 4200, limit: int = 2, gpus: int = 1) -> Loc
         raise ConfigError(f"{project.resolve()} has no prefect.yaml: run this in the project's folder")
     if (up := status(project)) is not None:
         raise ConfigError(f"Prefect is up already at {up.address}; stop it first")
+    if (left := _noted(project)) is not None and is_alive(left.worker):
+        raise ConfigError("the server is gone, but its worker is still up; end it first: autorule prefect stop")
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise ConfigError(f"port {port} of {HOST} is taken; give another with --port")
@@ -92,42 +86,53 @@ def start(project: Path, port: int = 4200, limit: int = 2, gpus: int = 1) -> Loc
         started.append(worker)
         _wait(lambda: _has_worker(port), worker, home / "worker.log", "the worker")
         up = LocalPrefect(port=port, server=server, worker=worker)
-        write_text(home / "running.json", up.model_dump_json(indent=2) + "\n")
+        write_text(_note(project), up.model_dump_json(indent=2) + "\n")
     except BaseException:
         for process in reversed(started):
-            _end(process)
+            end(process)
         raise
     return up
 
 
 def stop(project: Path) -> bool:
     """Ends worker and server, in this order, with what they started; whether anything was up."""
-    running = (project / STATE / "running.json").resolve()
-    if not running.exists():
+    up = _noted(project)
+    if up is None:
         return False
-    up = LocalPrefect.model_validate_json(running.read_text(encoding="utf-8"))
-    was_up = [_end(process) for process in (up.worker, up.server)]
-    running.unlink()
+    was_up = [end(process) for process in (up.worker, up.server)]
+    _note(project).unlink()
     return any(was_up)
 
 
 def status(project: Path) -> LocalPrefect | None:
     """What is up; None when the server is not."""
-    running = project / STATE / "running.json"
-    if not running.exists():
+    up = _noted(project)
+    return up if up is not None and is_alive(up.server) else None
+
+
+def _note(project: Path) -> Path:
+    return project.resolve() / STATE / "running.json"
+
+
+def _noted(project: Path) -> LocalPrefect | None:
+    """What the last start noted, whether it is still up or not. Raises ConfigError when the note can't be read."""
+    note = _note(project)
+    try:
+        return LocalPrefect.model_validate_json(note.read_bytes())
+    except FileNotFoundError:
         return None
-    up = LocalPrefect.model_validate_json(running.read_text(encoding="utf-8"))
-    return up if is_alive(up.server) else None
-
-
-def is_alive(process: Process) -> bool:
-    return _started(process.pid) == process.started
+    except (OSError, ValidationError) as error:
+        raise ConfigError(
+            f"{note} can't be read: {error!r:.200}; end what is left of Prefect by hand, then remove this file"
+        ) from error
 
 
 def environment_of(project: Path, port: int) -> dict[str, str]:
-    """For every process that talks to this server."""
+    """For every process that talks to this server, and to no proxy on the way."""
+    direct = {name: f"{os.environ.get(name) or 'localhost'},{HOST}" for name in ("no_proxy", "NO_PROXY")}
     return {
         **os.environ,
+        **direct,
         "PREFECT_HOME": str((project / STATE).resolve()),
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_API_PORT": str(port),  # without it the pages would look for the server at 4200
@@ -136,6 +141,9 @@ def environment_of(project: Path, port: int) -> dict[str, str]:
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
         "AUTORULE_HOME": str(project.resolve()),
     }
+
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def _is_busy(error: BaseException) -> bool:
@@ -149,7 +157,7 @@ def call_api(port: int, path: str, body: dict[str, Any] | None = None, method: s
     request = urllib.request.Request(
         f"http://{HOST}:{port}/api/{path}", data=data, headers={"Content-Type": "application/json"}, method=method
     )
-    with urllib.request.urlopen(request, timeout=10) as reply:
+    with _direct.open(request, timeout=10) as reply:
         text = reply.read()
     return json.loads(text) if text else None
 
@@ -201,7 +209,7 @@ def _spawn(arguments: Sequence[str], environment: dict[str, str], log: Path) -> 
             [sys.executable, "-m", "prefect", *arguments],
             env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-    return Process(pid=process.pid, started=_started(process.pid) or "")
+    return process_of(process.pid)
 
 
 def _run(arguments: Sequence[str], project: Path, environment: dict[str, str]) -> None:
@@ -219,29 +227,6 @@ def _wait(is_there: Callable[[], bool], process: Process, log: Path, name: str) 
             last = log.read_text(encoding="utf-8", errors="replace")[-2000:]
             raise LocalPrefectError(f"{name} did not come up; the end of {log}:\n{last}")
         time.sleep(POLL_S)
-
-
-def _end(process: Process) -> bool:
-    """Ends a process with all that it started; whether it was there."""
-    if not is_alive(process):
-        return False
-    for sent, patience in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, STOP_S)):
-        os.killpg(process.pid, sent)
-        deadline = time.monotonic() + patience
-        while is_alive(process) and time.monotonic() < deadline:
-            time.sleep(POLL_S)
-        if not is_alive(process):
-            break
-    return True
-
-
-def _started(pid: int) -> str | None:
-    """When a process started, as the system writes it; None when it is gone, or only waits to be collected."""
-    with contextlib.suppress(OSError):  # not our child
-        os.waitpid(pid, os.WNOHANG)
-    shown = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True)
-    found = shown.stdout.split()
-    return None if not found or found[0].startswith("Z") else " ".join(found[1:])
 
 
 def _is_healthy(port: int) -> bool:
