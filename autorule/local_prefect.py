@@ -4,37 +4,27 @@ Everything is on loopback, and its state is in one folder of the project. Prefec
 over its API: this module imports nothing of it.
 """
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
-from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
-from autorule.errors import AutoruleError, ConfigError
+from autorule.errors import ConfigError
+from autorule.prefect_api import HOST, call_api
+from autorule.prefect_setup import HEARTBEAT_S, POOL, LocalPrefectError, prepare
 from autorule.processes import Process, end, is_alive, process_of
 from autorule.records import Record
 from autorule.run_folder import write_text
 
 STATE = Path(".prefect")
 """Prefect's home: database, logs of server and worker, and what runs."""
-HOST = "127.0.0.1"
-POOL = "rules-pool"
-GPU_LIMIT = "autorule-gpu"
-HEARTBEAT_S = 30
-"""Prefect's least. A run whose machine died is marked after ZOMBIE_AFTER_S without one."""
-ZOMBIE_AFTER_S = 90
 START_S = 120.0
 POLL_S = 0.2
-ZOMBIES = "Mark runs whose machine died"
 
 
 class LocalPrefect(Record):
@@ -49,16 +39,12 @@ class LocalPrefect(Record):
         return f"http://{HOST}:{self.port}"
 
 
-class LocalPrefectError(AutoruleError):
-    """Prefect could not be started; what was started before is stopped again."""
-
-
-def start(project: Path, port: int = 4200, limit: int = 2, gpus: int = 1) -> LocalPrefect:
+def start(project: Path, port: int = 4200, limit: int = 2, gpus: int | None = None) -> LocalPrefect:
     """Starts server, work pool, limits, automation, deployments and worker, and returns when all are there.
 
-    `limit`: flow runs at once. `gpus`: shards of verification at once, over all runs. Raises ConfigError when the
-    folder has no prefect.yaml, when they are up already, or the port is taken; LocalPrefectError when a step fails,
-    with the last lines of its log.
+    `limit`: flow runs at once. `gpus`: shards of verification at once, over all runs; None: as it was, 1 at first.
+    Raises ConfigError when the folder has no prefect.yaml, when they are up already, or the port is taken;
+    LocalPrefectError when a step fails, with the last lines of its log.
     """
     if not (project / "prefect.yaml").is_file():
         raise ConfigError(f"{project.resolve()} has no prefect.yaml: run this in the project's folder")
@@ -77,7 +63,7 @@ def start(project: Path, port: int = 4200, limit: int = 2, gpus: int = 1) -> Loc
         server = _spawn(["server", "start", "--host", HOST, "--port", str(port)], environment, home / "server.log")
         started.append(server)
         _wait(lambda: _is_healthy(port), server, home / "server.log", "the server")
-        _prepare(project, environment, port, gpus)
+        prepare(project, environment, port, gpus)
         worker = _spawn(
             ["worker", "start", "--pool", POOL, "--limit", str(limit), "--name", "local"],
             environment,
@@ -143,65 +129,6 @@ def environment_of(project: Path, port: int) -> dict[str, str]:
     }
 
 
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def _is_busy(error: BaseException) -> bool:
-    return isinstance(error, urllib.error.HTTPError) and error.code == 503
-
-
-@retry(retry=retry_if_exception(_is_busy), stop=stop_after_attempt(8), wait=wait_exponential(0.2, max=5), reraise=True)
-def call_api(port: int, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
-    """The JSON that the server answers; asked again while it is busy. Raises OSError when it is away, or refuses."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"http://{HOST}:{port}/api/{path}", data=data, headers={"Content-Type": "application/json"}, method=method
-    )
-    with _direct.open(request, timeout=10) as reply:
-        text = reply.read()
-    return json.loads(text) if text else None
-
-
-def _prepare(project: Path, environment: dict[str, str], port: int, gpus: int) -> None:
-    """Work pool, limit, automation and deployments; those that are there from before stay."""
-    if not _is_there(port, f"work_pools/{POOL}"):
-        _run(["work-pool", "create", POOL, "--type", "process"], project, environment)
-    if not _is_there(port, f"v2/concurrency_limits/{GPU_LIMIT}"):
-        _run(["gcl", "create", GPU_LIMIT, "--limit", str(gpus)], project, environment)
-    known = call_api(port, "automations/filter", {})
-    if not any(automation["name"] == ZOMBIES for automation in known):
-        call_api(port, "automations/", zombie_automation())
-    _run(["--no-prompt", "deploy", "--all"], project, environment)
-
-
-def zombie_automation() -> dict[str, Any]:
-    """A run that beat once and then neither beats nor ends is marked Crashed (from Prefect's own guide)."""
-    ends = ("Completed", "Failed", "Cancelled", "Crashed")
-    return {
-        "name": ZOMBIES,
-        "description": f"Crashed after {ZOMBIE_AFTER_S} s without a heartbeat; then it can be retried.",
-        "enabled": True,
-        "trigger": {
-            "type": "event",
-            "posture": "Proactive",
-            "match": {"prefect.resource.id": ["prefect.flow-run.*"]},
-            "for_each": ["prefect.resource.id"],
-            "after": ["prefect.flow-run.heartbeat"],
-            "expect": ["prefect.flow-run.heartbeat", *(f"prefect.flow-run.{end}" for end in ends)],
-            "threshold": 1,
-            "within": ZOMBIE_AFTER_S,
-        },
-        "actions": [
-            {
-                "type": "change-flow-run-state",
-                "state": "CRASHED",
-                "name": "Crashed",
-                "message": f"No heartbeat for {ZOMBIE_AFTER_S} s: the process or its machine died.",
-            }
-        ],
-    }
-
-
 def _spawn(arguments: Sequence[str], environment: dict[str, str], log: Path) -> Process:
     """A process in a session of its own: the end of this one, and its Ctrl-C, is not its."""
     with log.open("ab") as output:
@@ -210,14 +137,6 @@ def _spawn(arguments: Sequence[str], environment: dict[str, str], log: Path) -> 
             env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     return process_of(process.pid)
-
-
-def _run(arguments: Sequence[str], project: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", *arguments], cwd=project, env=environment, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise LocalPrefectError(f"prefect {' '.join(arguments)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
 
 
 def _wait(is_there: Callable[[], bool], process: Process, log: Path, name: str) -> None:
@@ -239,13 +158,3 @@ def _is_healthy(port: int) -> bool:
 def _has_worker(port: int) -> bool:
     found = call_api(port, f"work_pools/{POOL}/workers/filter", {})
     return any(worker["status"] == "ONLINE" for worker in found)
-
-
-def _is_there(port: int, path: str) -> bool:
-    try:
-        call_api(port, path)
-    except urllib.error.HTTPError as error:
-        if error.code == 404:
-            return False
-        raise
-    return True

@@ -16,7 +16,9 @@ Project = Annotated[Path, typer.Option("--project", help="folder with prefect.ya
 def start(
     port: Annotated[int, typer.Option(help="of the server, on loopback")] = 4200,
     limit: Annotated[int, typer.Option(min=1, help="flow runs at once")] = 2,
-    gpus: Annotated[int, typer.Option(min=1, help="shards of verification at once, over all runs")] = 1,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="shards of verification at once, over all runs (default: as it was; 1)")
+    ] = None,
     project: Project = Path(),
 ) -> None:
     """Start server, work pool, worker and all deployments, and say where they are."""
