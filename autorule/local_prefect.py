@@ -4,6 +4,7 @@ Everything is on loopback, and its state is in one folder of the project. Prefec
 over its API: this module imports nothing of it.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from autorule.errors import ConfigError
 from autorule.prefect_api import HOST, call_api
+from autorule.prefect_runs import WORKER, mark_dead_runs
 from autorule.prefect_setup import HEARTBEAT_S, POOL, LocalPrefectError, prepare
 from autorule.processes import Process, end, is_alive, process_of
 from autorule.records import Record
@@ -63,9 +65,10 @@ def start(project: Path, port: int = 4200, limit: int = 2, gpus: int | None = No
         server = _spawn(["server", "start", "--host", HOST, "--port", str(port)], environment, home / "server.log")
         started.append(server)
         _wait(lambda: _is_healthy(port), server, home / "server.log", "the server")
+        mark_dead_runs(port)
         prepare(project, environment, port, gpus)
         worker = _spawn(
-            ["worker", "start", "--pool", POOL, "--limit", str(limit), "--name", "local"],
+            ["worker", "start", "--pool", POOL, "--limit", str(limit), "--name", WORKER],
             environment,
             home / "worker.log",
         )
@@ -85,7 +88,11 @@ def stop(project: Path) -> bool:
     up = _noted(project)
     if up is None:
         return False
-    was_up = [end(process) for process in (up.worker, up.server)]
+    was_up = [end(up.worker)]
+    if is_alive(up.server):
+        with contextlib.suppress(OSError):  # the next start marks them
+            mark_dead_runs(up.port)
+    was_up.append(end(up.server))
     _note(project).unlink()
     return any(was_up)
 

@@ -33,18 +33,46 @@ def is_alive(process: Process) -> bool:
 
 
 def end(process: Process) -> bool:
-    """Ends a process with all that it started; whether it was there."""
+    """Ends a process with all that it started, and waits until all have ended; whether it was there."""
     if not is_alive(process):
         return False
     for sent in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
             os.killpg(process.pid, sent)
         deadline = time.monotonic() + STOP_S
-        while is_alive(process) and time.monotonic() < deadline:
+        while (is_alive(process) or _has_group(process.pid)) and time.monotonic() < deadline:
             time.sleep(POLL_S)
-        if not is_alive(process):
+        if time.monotonic() < deadline:
             break
     return True
+
+
+def is_gone(pid: int) -> bool:
+    """Whether no process has this number, or it only waits to be collected."""
+    return _started(pid) is None
+
+
+def _has_group(leader: int) -> bool:
+    """Whether any process of the group is there that does not only wait to be collected."""
+    if not _has_proc():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, 0)
+            return True
+        return False
+    told = (_fields(int(entry.name)) for entry in PROC.iterdir() if entry.name.isdigit())
+    return any(fields is not None and int(fields[2]) == leader and fields[0] != "Z" for fields in told)
+
+
+def _has_proc() -> bool:
+    return (PROC / "self/stat").exists()
+
+
+def _fields(pid: int) -> list[str] | None:
+    """What Linux tells of a process, from its state on; None when it is gone."""
+    try:
+        return (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def _started(pid: int) -> str | None:
@@ -54,12 +82,10 @@ def _started(pid: int) -> str | None:
     """
     with contextlib.suppress(OSError):  # not our child
         os.waitpid(pid, os.WNOHANG)
-    if (PROC / "self/stat").exists():
-        try:
-            fields = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
+    if _has_proc():
+        if (fields := _fields(pid)) is None or fields[0] == "Z":
             return None
-        return None if fields[0] == "Z" else f"{(PROC / 'sys/kernel/random/boot_id').read_text().strip()} {fields[19]}"
+        return f"{(PROC / 'sys/kernel/random/boot_id').read_text().strip()} {fields[19]}"
     words = {**os.environ, "TZ": "UTC", "LC_ALL": "C"}
     shown = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, env=words)
     found = shown.stdout.split()

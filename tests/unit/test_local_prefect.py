@@ -12,7 +12,7 @@ import pytest
 from autorule import local_prefect
 from autorule.errors import ConfigError
 from autorule.local_prefect import LocalPrefect, start, status, stop
-from autorule.processes import Process, is_alive, process_of
+from autorule.processes import Process, end, is_alive, process_of
 
 GONE = Process(pid=2**22 - 1, started="long ago")
 
@@ -41,6 +41,20 @@ def test_a_process_is_known_again_from_another_shell(sleeper, monkeypatch, name,
     monkeypatch.setenv(name, value)
     assert is_alive(sleeper)
     assert not is_alive(sleeper.model_copy(update={"started": "another time"})) and not is_alive(GONE)
+
+
+def test_what_a_process_started_is_waited_for(tmp_path):
+    """Its leader ends at once; another of its group has something to finish."""
+    done = tmp_path / "done"
+    finish = (
+        f"import signal, sys, time; signal.signal(15, lambda *_: (time.sleep(1), open({str(done)!r}, 'w'), sys.exit()))"
+    )
+    child = f"{finish}; print('ready', flush=True); time.sleep(600)"
+    parent = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", parent], start_new_session=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
+        assert end(process_of(process.pid))
+    assert done.exists()
 
 
 @pytest.mark.parametrize("torn", ["", "{", "[]"])
