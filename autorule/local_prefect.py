@@ -5,44 +5,28 @@ over its API: this module imports nothing of it.
 """
 
 import contextlib
-import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
+from pydantic import ValidationError
 
-from autorule.errors import AutoruleError, ConfigError
+from autorule.errors import ConfigError
+from autorule.prefect_api import HOST, call_api
+from autorule.prefect_runs import WORKER, mark_dead_runs
+from autorule.prefect_setup import HEARTBEAT_S, POOL, LocalPrefectError, prepare
+from autorule.processes import Process, end, is_alive, process_of
 from autorule.records import Record
 from autorule.storage import write_text
 
 STATE = Path(".prefect")
 """Prefect's home: database, logs of server and worker, and what runs."""
-HOST = "127.0.0.1"
-POOL = "rules-pool"
-GPU_LIMIT = "autorule-gpu"
-HEARTBEAT_S = 30
-"""Prefect's least. A run whose machine died is marked after ZOMBIE_AFTER_S without one."""
-ZOMBIE_AFTER_S = 90
 START_S = 120.0
-STOP_S = 30.0
 POLL_S = 0.2
-ZOMBIES = "Mark runs whose machine died"
-
-
-class Process(Record):
-    """A process of ours; its start tells it from another one that has got its number since."""
-
-    pid: int
-    started: str
 
 
 class LocalPrefect(Record):
@@ -57,21 +41,19 @@ class LocalPrefect(Record):
         return f"http://{HOST}:{self.port}"
 
 
-class LocalPrefectError(AutoruleError):
-    """Prefect could not be started; what was started before is stopped again."""
-
-
-def start(project: Path, port: int = 4200, limit: int = 2, gpus: int = 1) -> LocalPrefect:
+def start(project: Path, port: int = 4200, limit: int = 2, gpus: int | None = None) -> LocalPrefect:
     """Starts server, work pool, limits, automation, deployments and worker, and returns when all are there.
 
-    `limit`: flow runs at once. `gpus`: shards of verification at once, over all runs. Raises ConfigError when the
-    folder has no prefect.yaml, when they are up already, or the port is taken; LocalPrefectError when a step fails,
-    with the last lines of its log.
+    `limit`: flow runs at once. `gpus`: shards of verification at once, over all runs; None: as it was, 1 at first.
+    Raises ConfigError when the folder has no prefect.yaml, when they are up already, or the port is taken;
+    LocalPrefectError when a step fails, with the last lines of its log.
     """
     if not (project / "prefect.yaml").is_file():
         raise ConfigError(f"{project.resolve()} has no prefect.yaml: run this in the project's folder")
     if (up := status(project)) is not None:
         raise ConfigError(f"Prefect is up already at {up.address}; stop it first")
+    if (left := _noted(project)) is not None and is_alive(left.worker):
+        raise ConfigError("the server is gone, but its worker is still up; end it first: autorule prefect stop")
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise ConfigError(f"port {port} of {HOST} is taken; give another with --port")
@@ -83,51 +65,67 @@ def start(project: Path, port: int = 4200, limit: int = 2, gpus: int = 1) -> Loc
         server = _spawn(["server", "start", "--host", HOST, "--port", str(port)], environment, home / "server.log")
         started.append(server)
         _wait(lambda: _is_healthy(port), server, home / "server.log", "the server")
-        _prepare(project, environment, port, gpus)
+        mark_dead_runs(port)
+        prepare(project, environment, port, gpus)
         worker = _spawn(
-            ["worker", "start", "--pool", POOL, "--limit", str(limit), "--name", "local"],
+            ["worker", "start", "--pool", POOL, "--limit", str(limit), "--name", WORKER],
             environment,
             home / "worker.log",
         )
         started.append(worker)
         _wait(lambda: _has_worker(port), worker, home / "worker.log", "the worker")
         up = LocalPrefect(port=port, server=server, worker=worker)
-        write_text(home / "running.json", up.model_dump_json(indent=2) + "\n")
+        write_text(_note(project), up.model_dump_json(indent=2) + "\n")
     except BaseException:
         for process in reversed(started):
-            _end(process)
+            end(process)
         raise
     return up
 
 
 def stop(project: Path) -> bool:
     """Ends worker and server, in this order, with what they started; whether anything was up."""
-    running = (project / STATE / "running.json").resolve()
-    if not running.exists():
+    up = _noted(project)
+    if up is None:
         return False
-    up = LocalPrefect.model_validate_json(running.read_text(encoding="utf-8"))
-    was_up = [_end(process) for process in (up.worker, up.server)]
-    running.unlink()
+    was_up = [end(up.worker)]
+    if is_alive(up.server):
+        with contextlib.suppress(OSError):  # the next start marks them
+            mark_dead_runs(up.port)
+    was_up.append(end(up.server))
+    _note(project).unlink()
     return any(was_up)
 
 
 def status(project: Path) -> LocalPrefect | None:
     """What is up; None when the server is not."""
-    running = project / STATE / "running.json"
-    if not running.exists():
+    up = _noted(project)
+    return up if up is not None and is_alive(up.server) else None
+
+
+def _note(project: Path) -> Path:
+    return project.resolve() / STATE / "running.json"
+
+
+def _noted(project: Path) -> LocalPrefect | None:
+    """What the last start noted, whether it is still up or not. Raises ConfigError when the note can't be read."""
+    note = _note(project)
+    try:
+        return LocalPrefect.model_validate_json(note.read_bytes())
+    except FileNotFoundError:
         return None
-    up = LocalPrefect.model_validate_json(running.read_text(encoding="utf-8"))
-    return up if is_alive(up.server) else None
-
-
-def is_alive(process: Process) -> bool:
-    return _started(process.pid) == process.started
+    except (OSError, ValidationError) as error:
+        raise ConfigError(
+            f"{note} can't be read: {error!r:.200}; end what is left of Prefect by hand, then remove this file"
+        ) from error
 
 
 def environment_of(project: Path, port: int) -> dict[str, str]:
-    """For every process that talks to this server."""
+    """For every process that talks to this server, and to no proxy on the way."""
+    direct = {name: f"{os.environ.get(name) or 'localhost'},{HOST}" for name in ("no_proxy", "NO_PROXY")}
     return {
         **os.environ,
+        **direct,
         "PREFECT_HOME": str((project / STATE).resolve()),
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_API_PORT": str(port),  # without it the pages would look for the server at 4200
@@ -138,62 +136,6 @@ def environment_of(project: Path, port: int) -> dict[str, str]:
     }
 
 
-def _is_busy(error: BaseException) -> bool:
-    return isinstance(error, urllib.error.HTTPError) and error.code == 503
-
-
-@retry(retry=retry_if_exception(_is_busy), stop=stop_after_attempt(8), wait=wait_exponential(0.2, max=5), reraise=True)
-def call_api(port: int, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
-    """The JSON that the server answers; asked again while it is busy. Raises OSError when it is away, or refuses."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"http://{HOST}:{port}/api/{path}", data=data, headers={"Content-Type": "application/json"}, method=method
-    )
-    with urllib.request.urlopen(request, timeout=10) as reply:
-        text = reply.read()
-    return json.loads(text) if text else None
-
-
-def _prepare(project: Path, environment: dict[str, str], port: int, gpus: int) -> None:
-    """Work pool, limit, automation and deployments; those that are there from before stay."""
-    if not _is_there(port, f"work_pools/{POOL}"):
-        _run(["work-pool", "create", POOL, "--type", "process"], project, environment)
-    if not _is_there(port, f"v2/concurrency_limits/{GPU_LIMIT}"):
-        _run(["gcl", "create", GPU_LIMIT, "--limit", str(gpus)], project, environment)
-    known = call_api(port, "automations/filter", {})
-    if not any(automation["name"] == ZOMBIES for automation in known):
-        call_api(port, "automations/", zombie_automation())
-    _run(["--no-prompt", "deploy", "--all"], project, environment)
-
-
-def zombie_automation() -> dict[str, Any]:
-    """A run that beat once and then neither beats nor ends is marked Crashed (from Prefect's own guide)."""
-    ends = ("Completed", "Failed", "Cancelled", "Crashed")
-    return {
-        "name": ZOMBIES,
-        "description": f"Crashed after {ZOMBIE_AFTER_S} s without a heartbeat; then it can be retried.",
-        "enabled": True,
-        "trigger": {
-            "type": "event",
-            "posture": "Proactive",
-            "match": {"prefect.resource.id": ["prefect.flow-run.*"]},
-            "for_each": ["prefect.resource.id"],
-            "after": ["prefect.flow-run.heartbeat"],
-            "expect": ["prefect.flow-run.heartbeat", *(f"prefect.flow-run.{end}" for end in ends)],
-            "threshold": 1,
-            "within": ZOMBIE_AFTER_S,
-        },
-        "actions": [
-            {
-                "type": "change-flow-run-state",
-                "state": "CRASHED",
-                "name": "Crashed",
-                "message": f"No heartbeat for {ZOMBIE_AFTER_S} s: the process or its machine died.",
-            }
-        ],
-    }
-
-
 def _spawn(arguments: Sequence[str], environment: dict[str, str], log: Path) -> Process:
     """A process in a session of its own: the end of this one, and its Ctrl-C, is not its."""
     with log.open("ab") as output:
@@ -201,15 +143,7 @@ def _spawn(arguments: Sequence[str], environment: dict[str, str], log: Path) -> 
             [sys.executable, "-m", "prefect", *arguments],
             env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-    return Process(pid=process.pid, started=_started(process.pid) or "")
-
-
-def _run(arguments: Sequence[str], project: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", *arguments], cwd=project, env=environment, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise LocalPrefectError(f"prefect {' '.join(arguments)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+    return process_of(process.pid)
 
 
 def _wait(is_there: Callable[[], bool], process: Process, log: Path, name: str) -> None:
@@ -219,29 +153,6 @@ def _wait(is_there: Callable[[], bool], process: Process, log: Path, name: str) 
             last = log.read_text(encoding="utf-8", errors="replace")[-2000:]
             raise LocalPrefectError(f"{name} did not come up; the end of {log}:\n{last}")
         time.sleep(POLL_S)
-
-
-def _end(process: Process) -> bool:
-    """Ends a process with all that it started; whether it was there."""
-    if not is_alive(process):
-        return False
-    for sent, patience in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, STOP_S)):
-        os.killpg(process.pid, sent)
-        deadline = time.monotonic() + patience
-        while is_alive(process) and time.monotonic() < deadline:
-            time.sleep(POLL_S)
-        if not is_alive(process):
-            break
-    return True
-
-
-def _started(pid: int) -> str | None:
-    """When a process started, as the system writes it; None when it is gone, or only waits to be collected."""
-    with contextlib.suppress(OSError):  # not our child
-        os.waitpid(pid, os.WNOHANG)
-    shown = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True)
-    found = shown.stdout.split()
-    return None if not found or found[0].startswith("Z") else " ".join(found[1:])
 
 
 def _is_healthy(port: int) -> bool:
@@ -254,13 +165,3 @@ def _is_healthy(port: int) -> bool:
 def _has_worker(port: int) -> bool:
     found = call_api(port, f"work_pools/{POOL}/workers/filter", {})
     return any(worker["status"] == "ONLINE" for worker in found)
-
-
-def _is_there(port: int, path: str) -> bool:
-    try:
-        call_api(port, path)
-    except urllib.error.HTTPError as error:
-        if error.code == 404:
-            return False
-        raise
-    return True

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from autorule import local_prefect
+from autorule.processes import is_alive
 
 prefect_app = typer.Typer(help="Prefect on this machine: server, worker and deployments.", no_args_is_help=True)
 Project = Annotated[Path, typer.Option("--project", help="folder with prefect.yaml")]
@@ -15,7 +16,9 @@ Project = Annotated[Path, typer.Option("--project", help="folder with prefect.ya
 def start(
     port: Annotated[int, typer.Option(help="of the server, on loopback")] = 4200,
     limit: Annotated[int, typer.Option(min=1, help="flow runs at once")] = 2,
-    gpus: Annotated[int, typer.Option(min=1, help="shards of verification at once, over all runs")] = 1,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="shards of verification at once, over all runs (default: as it was; 1)")
+    ] = None,
     project: Project = Path(),
 ) -> None:
     """Start server, work pool, worker and all deployments, and say where they are."""
@@ -39,5 +42,5 @@ def status(project: Project = Path()) -> None:
     if up is None:
         typer.echo("Prefect is not up")
         raise typer.Exit(1)
-    worker = "with a worker" if local_prefect.is_alive(up.worker) else "without a worker: stop and start it again"
+    worker = "with a worker" if is_alive(up.worker) else "without a worker: stop and start it again"
     typer.echo(f"Prefect is up: {up.address}, {worker}")

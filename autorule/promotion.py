@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from autorule.errors import ConfigError, InputError
-from autorule.evaluation.comparing import EvaluatedRun, paired_gains
+from autorule.errors import InputError
+from autorule.evaluation.comparing import EvaluatedRun, key_of, paired_gains
 from autorule.evaluation.matrix import Floats, Ints
 from autorule.evaluation.records import Interval
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
@@ -19,10 +19,16 @@ from autorule.records import Record
 
 ALPHA = 0.05
 LEAST_PROMPTS = 30
+MOST_UNSCORED = 0.1
+"""Share of the pairs that may be left out because the verifier failed."""
 DRAWS_BEYOND = 50
 """Of the bootstrap, beyond each end of the interval: with fewer the end itself would be chance."""
 MOST_ROUNDS = 1_000_000
 """What can be drawn in a minute or so: enough for the first 21 looks at ALPHA."""
+
+
+class NotComparedError(InputError):
+    """Two sets can't be compared on these pairs: nothing was looked at, and nothing is noted."""
 
 
 class Decision(Record):
@@ -42,6 +48,8 @@ class Decision(Record):
     n_prompts: int
     n_seen: int
     """Pairs of the promotion split left out, since either set was mined from, or chosen by, their prompts."""
+    n_unscored: int = 0
+    """Pairs left out since the verifier failed on a side of them, in either run."""
     rounds: int
     """Of the bootstrap over prompts."""
 
@@ -52,10 +60,10 @@ def level_of_look(look: int, alpha: float = ALPHA) -> float:
 
 
 def rounds_for(level: float) -> int:
-    """Rounds of the bootstrap for an interval at this level. Raises ConfigError beyond MOST_ROUNDS."""
+    """Rounds of the bootstrap for an interval at this level. Raises NotComparedError beyond MOST_ROUNDS."""
     rounds = max(ROUNDS, math.ceil(DRAWS_BEYOND / (level / 2)))
     if rounds > MOST_ROUNDS:
-        raise ConfigError(
+        raise NotComparedError(
             f"these pairs were looked at too often: a level of {level:.2g} takes {rounds:,} rounds of the bootstrap, "
             f"and at most {MOST_ROUNDS:,} are drawn; collect preferences on new prompts and evaluate both sets on them"
         )
@@ -72,9 +80,11 @@ def decide(
 ) -> Decision:
     """Whether the candidate beats the current set on the promotion split. `looks`: earlier comparisons on this data.
 
-    Only pairs of the split (`share` of all prompts) that neither set has seen count. Nothing is written: whoever calls
+    Only pairs of the split (`share` of all prompts) that neither set has seen count, and of these, pairs with a reward
+    in both runs: what has none since the verifier failed is left out, and is no tie. Nothing is written: whoever calls
     keeps the decision, also a negative one, since it is a look. Raises InputError when the two runs are not on the same
-    data by the same verifier, and for fewer than LEAST_PROMPTS prompts; ConfigError after too many looks.
+    data by the same verifier; NotComparedError for fewer than LEAST_PROMPTS prompts, more than
+    MOST_UNSCORED of the pairs without a reward, and after too many looks.
     """
     if current.data_sha256 != candidate.data_sha256:
         raise InputError(f"{current.folder} and {candidate.folder} are on different pairs; evaluate both on one file")
@@ -86,17 +96,35 @@ def decide(
         )
     split = np.flatnonzero(promotion_split(candidate.matrix.prompts, share))
     seen = candidate.rule_set.seen_prompts | current.rule_set.seen_prompts
-    unseen = np.array([i for i in split if candidate.pairs[i]["prompt_id"] not in seen], dtype=np.int64)
-    own = candidate._replace(matrix=candidate.matrix.of(unseen), pairs=[candidate.pairs[i] for i in unseen])
-    gains, prompts = paired_gains(own, current) if len(unseen) else (np.zeros(0), np.zeros(0, dtype=np.int64))
+    n_seen = sum(candidate.pairs[i]["prompt_id"] in seen for i in split)
+    mine, theirs = (_deciding(run, seen, share) for run in (candidate, current))
+    rows = np.array([row for key, row in mine.items() if row is not None and theirs.get(key) is not None], np.int64)
+    n_all = len(mine.keys() | theirs.keys())
+    if (n_unscored := n_all - len(rows)) > MOST_UNSCORED * n_all and mine.keys() & theirs.keys():
+        raise NotComparedError(
+            f"{candidate.folder}, {current.folder}: the verifier failed on {n_unscored} of {n_all} pairs of the "
+            f"promotion split, and at most {MOST_UNSCORED:.0%} may be left out; evaluate again, with other run ids: "
+            "only what failed is asked"
+        )
+    own = candidate._replace(matrix=candidate.matrix.of(rows), pairs=[candidate.pairs[i] for i in rows])
+    gains, prompts = paired_gains(own, current) if len(rows) else (np.zeros(0), np.zeros(0, dtype=np.int64))
     n_prompts = len(np.unique(prompts))
     if n_prompts < LEAST_PROMPTS:
-        raise InputError(
+        raise NotComparedError(
             f"{candidate.folder}: {n_prompts} prompts of the promotion split ({share:.0%} of all) were never seen by "
             f"either set, and a decision takes {LEAST_PROMPTS}; evaluate both sets on more pairs, and select with "
             "--hold-out-promotion"
         )
-    return judge(gains, prompts, looks, candidate.data_sha256, len(split) - len(unseen), alpha, seed)
+    found = judge(gains, prompts, looks, candidate.data_sha256, n_seen, alpha, seed)
+    return found.model_copy(update={"n_unscored": n_unscored})
+
+
+def _deciding(run: EvaluatedRun, seen: frozenset[str], share: float) -> dict[tuple[int, str], int | None]:
+    """The unseen pairs of the split: key -> row of the matrix, None where the verifier failed."""
+    failed = run.failed()
+    split = np.flatnonzero(promotion_split(run.matrix.prompts, share))
+    unseen = (int(i) for i in split if run.pairs[i]["prompt_id"] not in seen)
+    return {key_of(run.pairs[i]): None if failed[i] else i for i in unseen}
 
 
 def judge(
@@ -111,7 +139,7 @@ def judge(
 ) -> Decision:
     """The decision on paired gains: how much more right the candidate is on each pair, from -1 to 1.
 
-    `rounds`: of the bootstrap; as many as the level needs when left out. Raises ConfigError after too many looks.
+    `rounds`: of the bootstrap; as many as the level needs when left out. Raises NotComparedError after too many looks.
     """
     look = looks + 1
     level = level_of_look(look, alpha)

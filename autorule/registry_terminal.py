@@ -60,6 +60,8 @@ def print_decision(event: Event) -> None:
     out.print(f"{event.version} {verb}: {_safe(event.decision.reason)}")
     if event.decision.n_seen:
         out.print(f"{event.decision.n_seen} pairs of the promotion split were left out: one of the sets has seen them.")
+    if event.decision.n_unscored:
+        out.print(f"{event.decision.n_unscored} pairs of it were left out: the verifier failed on a side of them.")
 
 
 def _loaded(registry: RuleSetRegistry, version: str) -> RuleSet | str:

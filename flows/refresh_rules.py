@@ -14,7 +14,9 @@ from autorule.run_folder import RULE_SET, completed_before, new_run_id
 from autorule.tasks.refreshing import (
     Outcome,
     audit_candidate,
+    check_before_refresh,
     choose_candidate,
+    done_before,
     promote_if_better,
     publish_first,
     show_outcome,
@@ -28,8 +30,10 @@ def refresh_rules(config: RefreshConfig) -> Outcome:
     """Extracts, evaluates, selects, audits, and promotes only what beats the current version on unseen prompts.
 
     Under the same extraction.run_id a refresh that was stopped goes on, and runs that completed are not repeated.
-    Raises what the flows raise; a candidate that is not good enough is no error but an outcome.
+    Raises what the flows raise, and before any model is asked what would end it later; a candidate that is not good
+    enough is no error but an outcome.
     """
+    check_before_refresh(config)
     stem = config.extraction.run_id or new_run_id(config.extraction.pairs)
     extraction = config.extraction.model_copy(update={"run_id": f"{stem}-extraction"})
     extracted = _run_once(extract_rules, extraction, {"pairs": extraction.pairs})
@@ -37,12 +41,14 @@ def refresh_rules(config: RefreshConfig) -> Outcome:
     candidate = choose_candidate(config, evaluated)
     if isinstance(candidate, Outcome):
         return show_outcome(config, candidate)
-    outcome = audit_candidate(config, candidate) or publish_first(config, candidate)
+    outcome = done_before(config, candidate, stem)
+    outcome = outcome or audit_candidate(config, candidate) or publish_first(config, candidate, stem)
     if outcome is None:
-        current = RuleSetRegistry(config.registry, config.name).path()
+        registry = RuleSetRegistry(config.registry, config.name)
+        version = registry.known_current().version
         candidate_run = _evaluated(config, f"{stem}-candidate", candidate, candidate=True)
-        current_run = _evaluated(config, f"{stem}-current", current, candidate=True)
-        outcome = promote_if_better(config, candidate, candidate_run, current_run)
+        current_run = _evaluated(config, f"{stem}-current-{version}", registry.path(version), candidate=True)
+        outcome = promote_if_better(config, candidate, candidate_run, current_run, version, stem)
     return show_outcome(config, outcome)
 
 

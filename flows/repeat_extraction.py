@@ -8,8 +8,9 @@ from autorule.budget import Budget, budget_of
 from autorule.config import ExtractConfig
 from autorule.flows.extract_rules import extract_rules
 from autorule.rule_sets import load_rule_set
-from autorule.run_folder import RULE_SET, completed_before, new_run_id, write_text
+from autorule.run_folder import RULE_SET, completed_before, new_run_id
 from autorule.stability import Stability, stability
+from autorule.storage import write_text
 from autorule.tasks.run_names import run_name
 from autorule.tasks.steps import in_flow_run
 

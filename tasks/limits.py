@@ -15,7 +15,7 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectNotFound
 
 from autorule.config import ModelConfig
-from autorule.local_prefect import GPU_LIMIT
+from autorule.prefect_setup import GPU_LIMIT
 from autorule.tasks.steps import in_flow_run
 
 ENDPOINT_LIMIT = "autorule-endpoint-"

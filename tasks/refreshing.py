@@ -1,5 +1,6 @@
 """The steps of a refresh between its flows: choose, audit, promote."""
 
+import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -7,18 +8,24 @@ from prefect.artifacts import create_markdown_artifact
 
 from autorule.audit.hacking import AuditConfig, audit_rule_set
 from autorule.audit_terminal import exploit_message, unmeasured_message
-from autorule.errors import ConfigError, InputError, RuleSetError
+from autorule.errors import ConfigError, RuleSetError
 from autorule.evaluation.apply import select
+from autorule.evaluation.choosing import methods
 from autorule.evaluation.reading import matrix_pairs, read_matrix
 from autorule.export.rubrics import escape_markdown
+from autorule.preferences.fields import FieldMap
+from autorule.preferences.readers import check_file
+from autorule.preferences.reading import read_pairs
+from autorule.promotion import NotComparedError
 from autorule.records import Record
 from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.promoting import promote
 from autorule.registry.refresh_config import RefreshConfig
 from autorule.rule_editing import save_rule_set
-from autorule.rule_sets import load_rule_set
+from autorule.rule_sets import dump_rule_set, load_rule_set
 from autorule.run_folder import RULE_SET
 from autorule.tasks.never_fatal import never_fatal
+from autorule.tasks.preparation import check_model
 from autorule.tasks.steps import in_flow_run, step
 
 SELECTED = "07_selected_rule_set.json"
@@ -31,6 +38,22 @@ class Outcome(Record):
     reason: str
     version: str | None = None
     """Of the candidate in the registry; None where it did not come so far."""
+
+
+def check_before_refresh(config: RefreshConfig) -> None:
+    """Raises what would end the refresh after its extraction: a name or weighting that can't be, a broken registry,
+    held-out pairs that can't be read, a verifier that does not answer."""
+    names = [method.name for method in methods()]
+    if config.select_by not in ("best", *names):
+        raise ConfigError(f"select_by {config.select_by!r}: choose best, {', '.join(names)}")
+    registry = RuleSetRegistry(config.registry, config.name)
+    registry.history()
+    if (pointer := registry.current()) is not None:
+        registry.pointed(pointer)
+    check_file(config.held_out)
+    settings = config.evaluation("check", config.held_out, True)
+    next(read_pairs(config.held_out, FieldMap(settings.columns, settings.winner_values)), None)
+    check_model(settings.model)
 
 
 @step("select-rules")
@@ -73,25 +96,44 @@ def audit_candidate(config: RefreshConfig, candidate: Path) -> Outcome | None:
     return Outcome(action="kept", reason=exploit_message(found)) if found.exploited else None
 
 
-@step("publish-rules")
-def publish_first(config: RefreshConfig, candidate: Path) -> Outcome | None:
-    """Publishes the candidate where the name has no version yet, and it is current; None where it has one."""
+def done_before(config: RefreshConfig, candidate: Path, run: str) -> Outcome | None:
+    """What this refresh did with the candidate before it was cut off, so that no look counts twice; None where it did
+    not come so far."""
     registry = RuleSetRegistry(config.registry, config.name)
-    if registry.versions():
+    sha256 = hashlib.sha256(dump_rule_set(load_rule_set(candidate)).encode()).hexdigest()
+    done = [event for event in registry.history() if event.run == run and event.sha256 == sha256]
+    if not done:
         return None
-    published = registry.publish(load_rule_set(candidate), config.by, "the first of its name: nothing was compared")
+    with registry.writing(config.by, f"refresh {run}"):
+        pass  # a switch that was cut off is finished
+    if done[-1].action == "kept":
+        return Outcome(action="kept", reason=done[-1].reason, version=done[-1].version)
+    action: Literal["promoted", "published"] = "published" if done[-1].decision is None else "promoted"
+    return Outcome(action=action, reason=done[-1].reason, version=done[-1].version)
+
+
+@step("publish-rules")
+def publish_first(config: RefreshConfig, candidate: Path, run: str) -> Outcome | None:
+    """Publishes the candidate where the name has no current version yet, and it is current; None where it has one."""
+    registry = RuleSetRegistry(config.registry, config.name)
+    if registry.current() is not None:
+        return None
+    published = registry.publish(load_rule_set(candidate), config.by, f"refresh {run}", run)
+    if not published.is_current:  # another was quicker, and has to be beaten
+        return None
     return Outcome(action="published", reason="the first of its name", version=published.version)
 
 
 @step("promote-rules")
-def promote_if_better(config: RefreshConfig, candidate: Path, candidate_run: Path, current_run: Path) -> Outcome:
-    """Promotes the candidate when it beats the current set on the promotion split; else says why not."""
+def promote_if_better(
+    config: RefreshConfig, candidate: Path, candidate_run: Path, current_run: Path, version: str, run: str
+) -> Outcome:
+    """Promotes the candidate when it beats the current set, `version`, on the promotion split; else says why not."""
     registry = RuleSetRegistry(config.registry, config.name)
+    rule_set, reason = load_rule_set(candidate), f"refresh {run}"
     try:
-        event = promote(
-            registry, load_rule_set(candidate), candidate_run, current_run, config.by, f"refresh {candidate_run.name}"
-        )
-    except (ConfigError, InputError) as error:  # nothing was compared: too few prompts, too many looks, the same set
+        event = promote(registry, rule_set, candidate_run, current_run, config.by, reason, against=version, run=run)
+    except NotComparedError as error:  # too few prompts, too many looks, the same set
         return Outcome(action="kept", reason=str(error))
     action: Literal["promoted", "kept"] = "promoted" if event.action == "promoted" else "kept"
     return Outcome(action=action, reason=event.reason, version=event.version)

@@ -18,7 +18,10 @@ Result = TypeVar("Result")
 
 
 class _AllDone:
-    """Comes after the last result."""
+    """Comes after the last result. `broken`: what the jobs themselves raised, which ended them."""
+
+    def __init__(self, broken: Exception | None) -> None:
+        self.broken = broken
 
 
 class InFlight:
@@ -33,7 +36,7 @@ class InFlight:
         places fall free.
 
         An exception of `work` is raised here. It ends the jobs that are not finished, and so does closing the
-        iterator early, and a cancelled run (StoppedError).
+        iterator early, and a cancelled run (StoppedError). What `jobs` itself raises comes after the last result.
         """
         results: queue.SimpleQueue[Result | Exception | _AllDone] = queue.SimpleQueue()
 
@@ -47,12 +50,20 @@ class InFlight:
             if task.cancelled():
                 self._limit.release()
 
+        broken: list[Exception] = []
+
+        def unbroken() -> Iterator[Job]:
+            try:
+                yield from jobs
+            except Exception as error:  # noqa: BLE001 - raised in the thread that asked
+                broken.append(error)
+
         async def everything() -> None:
             async with asyncio.TaskGroup() as group:
-                for job in jobs:
+                for job in unbroken():
                     await self._limit.acquire()  # before the task is made: there are never more tasks than places
                     group.create_task(one(job)).add_done_callback(ended)
-            results.put(_AllDone())
+            results.put(_AllDone(broken[0] if broken else None))
 
         async def start() -> asyncio.Task[None]:
             return asyncio.create_task(everything())
@@ -73,6 +84,8 @@ class InFlight:
                         yield result
                     finally:
                         self._release()
+                if result.broken is not None:
+                    raise result.broken
             finally:
                 asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
                 while not results.empty():

@@ -8,7 +8,7 @@ import numpy as np
 
 from autorule.errors import InputError
 from autorule.evaluation.agreement import measure_agreement
-from autorule.evaluation.matrix import Floats, Ints, PairMatrix
+from autorule.evaluation.matrix import UNSCORED, Bools, Floats, Ints, PairMatrix
 from autorule.evaluation.reading import matrix_pairs, read_matrix
 from autorule.evaluation.records import Interval
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
@@ -82,6 +82,15 @@ class EvaluatedRun(NamedTuple):
                 f"{self.folder}: rules were mined from, kept or weighed by each of its prompts; take other pairs"
             )
         return self._replace(matrix=self.matrix.of(rows), pairs=[self.pairs[row] for row in rows])
+
+    def failed(self) -> Bools:
+        """Whether each pair has a side without a reward because the verifier failed, not because no rule applies."""
+        scores = rewarded_scores(self.matrix, self.rule_set.rules, self.rule_set.reward)
+        labels = self.matrix.chosen, self.matrix.rejected
+        chosen, rejected = (
+            np.isnan(one) & (own == UNSCORED).any(axis=1) for one, own in zip(scores, labels, strict=True)
+        )
+        return np.asarray(chosen | rejected)
 
     def right(self) -> Floats:
         scores = rewarded_scores(self.matrix, self.rule_set.rules, self.rule_set.reward)
@@ -174,8 +183,8 @@ def paired_gains(one: EvaluatedRun, other: EvaluatedRun) -> tuple[Floats, Ints]:
 
     Raises InputError when they share no pair, or prefer different sides of one.
     """
-    place = {_key(pair): i for i, pair in enumerate(other.pairs)}
-    shared = [(i, place[key]) for i, pair in enumerate(one.pairs) if (key := _key(pair)) in place]
+    place = {key_of(pair): i for i, pair in enumerate(other.pairs)}
+    shared = [(i, place[key]) for i, pair in enumerate(one.pairs) if (key := key_of(pair)) in place]
     if not shared:
         raise InputError(f"{one.folder} and {other.folder} have no pair in common")
     for i, j in shared:
@@ -188,7 +197,8 @@ def paired_gains(one: EvaluatedRun, other: EvaluatedRun) -> tuple[Floats, Ints]:
     return one.right()[mine] - other.right()[theirs], one.matrix.prompts[mine]
 
 
-def _key(pair: dict[str, Any]) -> tuple[int, str]:
+def key_of(pair: dict[str, Any]) -> tuple[int, str]:
+    """What a pair is known by in every run on its file."""
     return pair["row"], pair["pair_id"]
 
 

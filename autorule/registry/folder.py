@@ -24,6 +24,7 @@ from autorule.errors import ConfigError, InputError, RuleSetError
 from autorule.manifest import utc_now
 from autorule.promotion import Decision
 from autorule.registry.history import SWITCHES, Action, Event, Pointer, append_event, read_events, way_of
+from autorule.registry.versions import sha256_of, take_version, version_folders
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set
 from autorule.storage import write_text
 
@@ -34,7 +35,6 @@ HISTORY = "history.jsonl"
 LOCK = ".lock"
 FIRST = "the first version: nothing was compared"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-VERSION = re.compile(r"v[0-9]{4,}")
 
 
 class Published(NamedTuple):
@@ -66,7 +66,7 @@ class RuleSetRegistry:
 
     def versions(self) -> list[str]:
         """All versions, oldest first. A folder without a rule set is of a command that was cut off, and is none."""
-        return [version for version in self._folders() if (self.folder / version / RULE_SET).exists()]
+        return [version for version in version_folders(self.folder) if (self.folder / version / RULE_SET).exists()]
 
     def history(self) -> list[Event]:
         """Oldest first. Raises InputError for a broken file."""
@@ -84,7 +84,10 @@ class RuleSetRegistry:
         self.check_known()
         pointer = self.current()
         if pointer is None:
-            raise InputError(f"{self.folder} has no current version; its versions are {', '.join(self.versions())}")
+            raise InputError(
+                f"{self.folder} has no current version; its versions are {', '.join(self.versions())}: make one "
+                f"current with autorule registry rollback {self.name} --to VERSION --reason ..."
+            )
         return pointer
 
     def unfinished(self) -> Pointer | None:
@@ -111,7 +114,7 @@ class RuleSetRegistry:
         """The rule set of a pointer. Raises RuleSetError when the file is another, InputError when it is gone."""
         return load_rule_set(self._checked(pointer.version, pointer.sha256))
 
-    def publish(self, rule_set: RuleSet, by: str, reason: str) -> Published:
+    def publish(self, rule_set: RuleSet, by: str, reason: str, run: str | None = None) -> Published:
         """Keeps a rule set as a version. The first one becomes current; later ones wait for a promotion.
 
         The same content again is the same version, and no event. Raises ConfigError when the folder can't be written
@@ -120,7 +123,7 @@ class RuleSetRegistry:
         with self.writing(by, reason):
             version, is_new = self.keep(rule_set, by, reason)
             if self.current() is None:
-                self.note("promoted", version, by, FIRST)
+                self.note("promoted", version, by, FIRST, run=run)
             return Published(version, is_new, self.current_version() == version)
 
     def roll_back(self, to: str | None, by: str, reason: str) -> Event:
@@ -164,7 +167,7 @@ class RuleSetRegistry:
         version = next(same, None)
         is_new = version is None
         if version is None:
-            version = self._take_version()
+            version = take_version(self.folder, [event.version for event in self.history()])
             write_text(self.folder / version / RULE_SET, text)
             with (self.folder / version / RULE_SET).open("rb") as file:
                 os.fsync(file.fileno())  # before an event names it
@@ -172,12 +175,20 @@ class RuleSetRegistry:
             self.note("published", version, by, reason)
         return version, is_new
 
-    def note(self, action: Action, version: str, by: str, reason: str, decision: Decision | None = None) -> Event:
+    def note(
+        self,
+        action: Action,
+        version: str,
+        by: str,
+        reason: str,
+        decision: Decision | None = None,
+        run: str | None = None,
+    ) -> Event:
         """Adds an event; one that promotes or rolls back makes the version current. The caller is `writing`."""
         pointer = Pointer(version=version, sha256=self._sha256(version))
         event = Event(
             time=utc_now(), action=action, **pointer.model_dump(), by=by, reason=reason.strip(), decision=decision,
-            current=version if action in SWITCHES else self.current_version(),
+            run=run, current=version if action in SWITCHES else self.current_version(),
         )  # fmt: skip
         append_event(self.folder / HISTORY, event)
         if action in SWITCHES:
@@ -229,21 +240,4 @@ class RuleSetRegistry:
         return path
 
     def _sha256(self, version: str) -> str:
-        return hashlib.sha256((self.folder / version / RULE_SET).read_bytes()).hexdigest()
-
-    def _folders(self) -> list[str]:
-        if not self.folder.is_dir():
-            return []
-        names = [entry.name for entry in self.folder.iterdir() if VERSION.fullmatch(entry.name)]
-        return sorted(names, key=lambda name: int(name[1:]))
-
-    def _take_version(self) -> str:
-        """The folder of the next version, made by this process and no other."""
-        while True:
-            taken = self._folders()
-            version = f"v{(int(taken[-1][1:]) if taken else 0) + 1:04d}"
-            try:
-                (self.folder / version).mkdir()
-            except FileExistsError:
-                continue  # another machine, which the lock does not reach, was quicker
-            return version
+        return sha256_of(self.folder / version / RULE_SET)

@@ -39,6 +39,8 @@ class Event(Record):
     reason: str
     decision: Decision | None = None
     """The comparison with the version that was current, where one was made."""
+    run: str | None = None
+    """The refresh that did it, by which it knows that it need not do it again."""
 
 
 def read_events(path: Path) -> list[Event]:

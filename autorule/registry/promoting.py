@@ -5,7 +5,7 @@ from pathlib import Path
 from autorule.errors import ConfigError
 from autorule.evaluation.comparing import read_run
 from autorule.evaluation.splits import PROMOTION_SHARE
-from autorule.promotion import decide
+from autorule.promotion import NotComparedError, decide
 from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.history import Event
 from autorule.rule_sets import RuleSet
@@ -20,27 +20,36 @@ def promote(
     reason: str,
     share: float = PROMOTION_SHARE,
     seed: int = 0,
+    against: str | None = None,
+    run: str | None = None,
 ) -> Event:
     """Makes a rule set current if it beats the current version on the promotion split; else keeps that one.
 
     The runs are evaluations of the two sets on the same pairs. What happened is an event (promoted or kept) with the
-    decision, and the candidate a version either way. Raises ConfigError when there is no current version, the rule set
-    is it, and as `decide`; InputError as `decide` and `read_run`: then nothing was compared, and nothing is noted.
+    decision, and the candidate a version either way. `against`: the version that was current when `current_run` was
+    made; `run`: noted in the event. Raises ConfigError when there is no current version, NotComparedError when the rule
+    set is it, when another than `against` is, and as `decide`; InputError as `decide` and `read_run`: then nothing was
+    compared, and nothing is noted.
     """
     registry.check_known()
     with registry.writing(by, reason):
         pointer = registry.current()
         if pointer is None:
             raise ConfigError(f"{registry.name} has no current version to beat; publish one, or roll back to one")
+        if against is not None and pointer.version != against:
+            raise NotComparedError(
+                f"{registry.name} {pointer.version} became current while the candidate was compared with {against}; "
+                "evaluate it and compare again: a refresh does so under the same extraction.run_id"
+            )
         before = registry.pointed(pointer)
         if before == rule_set:
-            raise ConfigError(f"the candidate is {registry.name} {pointer.version}, which is current already")
+            raise NotComparedError(f"the candidate is {registry.name} {pointer.version}, which is current already")
         current, candidate = read_run(current_run, before), read_run(candidate_run, rule_set)
         looks = looks_at(registry.history(), candidate.data_sha256)
         decision = decide(current, candidate, looks, share=share, seed=seed)
         version, _ = registry.keep(rule_set, by, reason)
         told = f"{reason.strip()}; against {pointer.version}, {decision.reason}"
-        return registry.note("promoted" if decision.promote else "kept", version, by, told, decision)
+        return registry.note("promoted" if decision.promote else "kept", version, by, told, decision, run)
 
 
 def looks_at(events: list[Event], data_sha256: str) -> int:

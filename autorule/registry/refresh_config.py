@@ -33,7 +33,8 @@ class RefreshConfig(Config):
         """How a rule set is measured on the held-out pairs: to choose by, without what it was mined from; as a
         `candidate` or the current set, on all pairs, of which the promotion leaves out what either has seen."""
         source = self.extraction
-        columns = {ours: theirs for ours, theirs in source.columns.items() if ours not in ("stratum", "embedding")}
+        only_for_mining = ("stratum", "embedding", "reasoning", "explanation")
+        columns = {ours: theirs for ours, theirs in source.columns.items() if ours not in only_for_mining}
         return EvaluateConfig(
             pairs=self.held_out,
             rules=rules,

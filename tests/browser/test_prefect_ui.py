@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from autorule.local_prefect import call_api
+from autorule.prefect_api import call_api
 from tests.integration.prefect_project import ENDS, ROOT, artifacts_of, config_for, poll, prefect_in, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful, logprobs, shown, stage_of
 from tests.scripts import digest
@@ -230,8 +230,8 @@ def test_progress_ends_at_its_end(open_page, story):
 
 FORMS = {
     "extract-rules": (
-        "Pairs", "file with the preference pairs", "Held out", "Shard size", "pairs in one task (at least 1)", "Backend",
-        "requests in flight at each server", "Timeout (seconds)", "Temperature", "most rules of the rule set",
+        "Pairs", "file with the preference pairs", "Held out", "Shard size", "pairs in one task (at least 1)",
+        "Backend", "requests in flight at each server", "Timeout (seconds)", "Temperature", "most rules of the rule set",
         "P(yes) from which a rule counts as satisfied (at least 0, at most 1)",
     ),
     "repeat-extraction": ("Pairs", "Repeats", "extract so often, each with a seed of its own, and compare"),

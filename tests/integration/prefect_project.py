@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autorule import local_prefect
-from autorule.local_prefect import LocalPrefect, call_api
+from autorule.local_prefect import LocalPrefect
+from autorule.prefect_api import call_api
 
 ROOT = Path(__file__).parents[2]
 CONCURRENCY = 4

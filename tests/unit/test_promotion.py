@@ -10,9 +10,10 @@ from scipy import stats
 from autorule.errors import ConfigError, InputError
 from autorule.evaluation.apply import select
 from autorule.evaluation.comparing import read_run
+from autorule.evaluation.matrix import UNSCORED
 from autorule.evaluation.resampling import bootstrap_means
 from autorule.evaluation.splits import on_test, promotion_split
-from autorule.promotion import ALPHA, DRAWS_BEYOND, decide, judge, level_of_look, rounds_for
+from autorule.promotion import ALPHA, DRAWS_BEYOND, NotComparedError, decide, judge, level_of_look, rounds_for
 from autorule.records import content_id
 from autorule.registry import RuleSetRegistry
 from autorule.registry.promoting import promote
@@ -38,10 +39,10 @@ def test_the_bootstrap_has_draws_enough_beyond_each_end_or_refuses():
     for look in range(1, 22):
         rounds = rounds_for(level_of_look(look))
         assert rounds >= 2000 and rounds * level_of_look(look) / 2 >= DRAWS_BEYOND
-    with pytest.raises(ConfigError, match="collect preferences on new prompts"):
+    with pytest.raises(NotComparedError, match="collect preferences on new prompts"):
         rounds_for(level_of_look(22))
     gains = np.ones(40)
-    with pytest.raises(ConfigError, match="looked at too often"):
+    with pytest.raises(NotComparedError, match="looked at too often"):
         judge(gains, np.arange(40), looks=21, data_sha256="d")
 
 
@@ -149,6 +150,27 @@ def test_what_can_not_be_decided_is_refused(runs):
     by_another = better.manifest.model_copy(update={"models": {"verification": "another"}})
     with pytest.raises(InputError, match="that of the verifiers"):
         decide(old, better._replace(manifest=by_another), looks=0)
+
+
+def run_with_failures(folder, rule_set, agreement, failed, seed):
+    """As run_of, but the verifier failed on the chosen side of this share of pairs."""
+    matrix = simulate(np.random.default_rng(seed), (agreement,) * 2, n_prompts=N_PROMPTS, discordant=0.8)
+    matrix.chosen[np.random.default_rng(0).random(N_PROMPTS) < failed] = UNSCORED
+    return write_evaluation(folder, rule_set, matrix)
+
+
+def test_a_verifier_that_failed_decides_nothing(runs, tmp_path):
+    """What has no verdict is no tie: else the set whose evaluation met an outage would lose by it."""
+    outage = read_run(run_with_failures(tmp_path / "outage", OLD, 0.9, 0.5, seed=1))
+    with pytest.raises(NotComparedError, match=r"the verifier failed .* evaluate again"):
+        decide(outage, read_run(runs["better"]), looks=0)
+    few = read_run(run_with_failures(tmp_path / "few", OLD, 0.55, 0.05, seed=0))
+    candidate = read_run(runs["better"])
+    found = decide(few, candidate, looks=0)
+    split = promotion_split(candidate.matrix.prompts)
+    left = split & ~(few.matrix.chosen == UNSCORED).any(axis=1)
+    assert (found.n_pairs, found.n_unscored) == (left.sum(), split.sum() - left.sum()) and found.n_unscored > 0
+    assert found.difference.value == pytest.approx((candidate.right() - few.right())[left].mean())
 
 
 def test_a_candidate_replaces_the_current_version_only_when_it_is_better(runs, tmp_path):

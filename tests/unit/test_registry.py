@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shutil
 
 import pytest
 
@@ -103,6 +104,34 @@ def test_a_version_that_was_changed_is_refused(registry):
         registry.load()
     assert registry.publish(PLUMS, "me", "a try") == ("v0003", True, False)  # not the file that was changed
     assert registry.load("v0003") == PLUMS
+
+
+@pytest.mark.parametrize("deleted", ["v0002", "v0001"])
+def test_the_number_of_a_deleted_version_is_not_given_to_another(registry, deleted):
+    publish(registry, PEARS, *([APPLES] if deleted == "v0002" else []))
+    shutil.rmtree(registry.folder / deleted)
+    version = registry.publish(PLUMS, "me", "a try").version
+    assert version == ("v0003" if deleted == "v0002" else "v0002") and registry.load(version) == PLUMS
+    with pytest.raises(InputError, match=f"has no version '{deleted}'"):
+        registry.path(deleted)
+
+
+def test_a_version_that_can_not_be_read_is_named(registry):
+    publish(registry, PEARS)
+    path = registry.folder / "v0001" / "rule_set.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match=r"v0001/rule_set\.json can't be read: Is a directory"):
+        registry.load()
+
+
+def test_without_a_current_version_the_way_to_one_is_told(registry):
+    with registry.writing("me", "a start"):
+        registry.keep(PEARS, "me", "a start")  # and no more, as when a crash follows
+    with pytest.raises(InputError, match="rollback fruit --to VERSION"):
+        registry.path()
+    registry.roll_back("v0001", "me", "finish it")
+    assert registry.load() == PEARS
 
 
 def test_a_registry_that_cannot_be_written_says_so(tmp_path):
