@@ -62,9 +62,10 @@ def measure(n_completions: int) -> dict[str, Any]:
             after = settled_rows(database)
         rows = {table: n - before.get(table, 0) for table, n in after.items() if n > before.get(table, 0)}
         size = database.stat().st_size
+        files = {path.name: path.stat().st_size for path in (folder / "outputs").glob("*/*") if path.is_file()}
     n_shards = -(-n_completions // SHARD_SIZE)
     return {"completions": n_completions, "shards": n_shards, "rows": sum(rows.values()), "by_table": rows,
-            "flow_s": flow_s, "database_mb": size / 1e6}  # fmt: skip
+            "flow_s": flow_s, "database_mb": size / 1e6, "file_bytes": files}  # fmt: skip
 
 
 def write_job(folder: Path, n_completions: int) -> str:

@@ -231,8 +231,8 @@ def test_progress_ends_at_its_end(open_page, story):
 FORMS = {
     "extract-rules": (
         "Pairs", "file with the preference pairs", "Held out", "Shard size", "pairs in one task (at least 1)",
-        "Backend", "requests in flight at each server", "Timeout (seconds)", "Temperature", "most rules of the rule set",
-        "P(yes) from which a rule counts as satisfied (at least 0, at most 1)",
+        "Backend", "requests in flight at each server", "Timeout (seconds)", "Temperature",
+        "most rules of the rule set", "P(yes) from which a rule counts as satisfied (at least 0, at most 1)",
     ),
     "repeat-extraction": ("Pairs", "Repeats", "extract so often, each with a seed of its own, and compare"),
     "evaluate-rules": ("Pairs", "Rules", "rule set file", "False discovery rate", "resamples behind each interval"),

@@ -1,50 +1,59 @@
-"""One scoring job by threads, Ray and Dask: real clusters of two processes, started by real flow runs."""
+"""One scoring job by threads, Ray and Dask, real clusters of two processes, and the slots that shards wait for."""
 
+import asyncio
 import json
 
 import pytest
 
 from autorule import local_prefect
 from autorule.manifest import RunManifest
+from autorule.prefect_api import call_api
+from autorule.prefect_setup import GPU_LIMIT
 from autorule.rule_sets import dump_rule_set
 from autorule.run_folder import MANIFEST, REWARDS, VERDICTS
 from tests.conftest import make_rule_set
-from tests.integration.prefect_project import ENDS, call_api, prefect_in, trigger, wait_for
+from tests.integration.prefect_project import ENDS, poll, prefect_in, trigger, wait_for
+from tests.integration.scripted_server import ScriptedServer, helpful
 
 pytestmark = pytest.mark.slow
 N_COMPLETIONS = 60
 SHARD_SIZE = 10
 N_WORKERS = 2
 SCRIPTED = {"backend": "scripted", "model": "tests.scripts:helpful"}
-EMBEDDED = {"backend": "transformers_local", "device": "cpu"}
+EMBEDDED = {"backend": "transformers_local"}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     (folder / "rules.json").write_text(dump_rule_set(make_rule_set("Mention pears.", "Say thanks.")), encoding="utf-8")
-    with (folder / "completions.jsonl").open("w", encoding="utf-8") as file:
-        for row in range(N_COMPLETIONS):
-            file.write(json.dumps({"prompt": f"question {row}", "completion": f"answer {row * row}"}) + "\n")
+    for name, n in (("completions", N_COMPLETIONS), ("few", 8)):
+        rows = [{"prompt": f"question {row}", "completion": f"answer {row * row}"} for row in range(n)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     with prefect_in(folder) as up:
         yield folder, up.port
 
 
-def score(project, run_id, model, runner, **settings):
-    """The manifest and the bytes of verdicts and rewards of a run under Prefect's worker."""
+def started(project, run_id, model, runner=None, data="completions", shard_size=SHARD_SIZE):
+    """The id of a run under Prefect's worker."""
     folder, port = project
     config = {
-        "completions": str(folder / "completions.jsonl"),
+        "completions": str(folder / f"{data}.jsonl"),
         "rules": str(folder / "rules.json"),
         "outputs": str(folder / "outputs"),
         "run_id": run_id,
-        "shard_size": SHARD_SIZE,
+        "shard_size": shard_size,
         "model": model,
         "cache": {"enabled": False},
-        "runner": runner,
-        **settings,
+        "runner": runner or {},
     }
-    run = trigger(port, config, "score-completions/default")
+    return trigger(port, config, "score-completions/default")
+
+
+def score(project, run_id, *settings, **more):
+    """The manifest, the names of its tasks, and the bytes of verdicts and rewards, of a run that completed."""
+    folder, port = project
+    run = started(project, run_id, *settings, **more)
     state = wait_for(port, run, *ENDS, seconds=240)
     log = folder / local_prefect.STATE / "worker.log"
     assert state["type"] == "COMPLETED", (state["message"], log.read_text(encoding="utf-8")[-4000:])
@@ -65,8 +74,53 @@ def test_threads_ray_and_dask_give_identical_outputs(project):
         assert (other.funnel, other.usage, other_names) == (manifest.funnel, manifest.usage, names), engine
 
 
-def test_a_model_in_the_process_stays_loaded_in_actors_of_ray(project):
-    small = {"shard_size": 30}
-    _, _, by_threads = score(project, "model-threads", EMBEDDED, {}, **small)
-    _, names, by_actors = score(project, "model-ray", EMBEDDED, {"engine": "ray", "workers": N_WORKERS}, **small)
-    assert by_actors == by_threads and names == {"verify-0", "verify-1"}
+def test_a_model_in_the_process_waits_for_a_slot_or_is_loaded_in_actors_of_ray(project):
+    _, port = project
+    small = {"data": "few", "shard_size": 4}
+    call_api(port, "v2/concurrency_limits/increment", {"names": [GPU_LIMIT], "slots": 1})
+    waiting = started(project, "in-process", EMBEDDED, **small)
+    poll(lambda: logged(port, waiting, f"asking for a slot of {GPU_LIMIT}"), "the run asks for a slot", 90)
+    call_api(port, f"flow_runs/{waiting}/set_state", {"state": {"type": "CANCELLING"}})
+    wait_for(port, waiting, "CANCELLED", seconds=30)
+    assert not logged(port, waiting, "holding a slot")
+    call_api(port, "v2/concurrency_limits/decrement", {"names": [GPU_LIMIT], "slots": 1})
+    _, _, by_threads = score(project, "in-process", EMBEDDED, **small)
+    assert call_api(port, f"v2/concurrency_limits/{GPU_LIMIT}")["active_slots"] == 0
+    # Two shards, one after the other, in one process of the cluster.
+    _, names, by_actor = score(project, "in-actor", EMBEDDED, {"engine": "ray", "workers": 1}, **small)
+    assert by_actor == by_threads and names == {"verify-0", "verify-1"}
+
+
+def test_shards_share_the_slots_of_a_server(project):
+    _, port = project
+    at_once = Counted()
+    with ScriptedServer(at_once.answer) as server:
+        address = server.base_url.removeprefix("http://").removesuffix("/v1")
+        limit = {"name": f"autorule-endpoint-{address}", "limit": 1, "active": True}
+        call_api(port, "v2/concurrency_limits/", limit)
+        model = {"backend": "openai_compatible", "base_url": [server.base_url], "model": "m", "concurrency": 64}
+        manifest, _, _ = score(project, "limited", model, shard_size=20)
+        assert manifest.funnel.verdicts == 2 * N_COMPLETIONS
+        with_limit, at_once.most = at_once.most, 0
+        call_api(port, f"v2/concurrency_limits/{limit['name']}", {"active": False}, "PATCH")
+        score(project, "unlimited", model, shard_size=20)
+    assert with_limit <= 40 < at_once.most  # twenty completions by two rules are one shard
+
+
+class Counted:
+    """Answers slowly, and knows how many were asked at once."""
+
+    def __init__(self):
+        self.now = self.most = 0
+
+    async def answer(self, body):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.2)
+        self.now -= 1
+        return helpful(body)
+
+
+def logged(port, run, text):
+    wanted = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
+    return any(text in line["message"] for line in call_api(port, "logs/filter", wanted))
