@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from autorule.errors import RunFailedError
 from autorule.records import CallCounts, Failure, Record, Stage
+from autorule.report.text import shortened
 from autorule.run_folder import FAILURES, RecordType, Run, part_path, read_records, write_records
 from autorule.tasks.stage_logs import StageLog
 from autorule.tasks.steps import in_flow_run
@@ -116,7 +117,8 @@ def run_shards(
                 part.unlink()
         else:
             rows = _rows_of(run.folder, source, shard)
-            log.error("%s shard %d (%s) failed: %s", stage, shard, rows, outcome, exc_info=outcome)
+            trace = None if in_flow_run() else outcome  # Prefect has shown it
+            log.error("%s shard %d (%s) failed: %s", stage, shard, rows, shortened(str(outcome), 300), exc_info=trace)
             failures += _failures_of_shard(run.folder, source, shard, stage, item_id, n_results, outcome)
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
     run.add_failures(failures)

@@ -114,7 +114,7 @@ def test_the_log_of_a_failed_shard_says_which_rows_and_why(open_page, story):
     page = open_run(open_page, story, story.broken)
     logs = open_tab(page, "Logs", "run broken-seed0: failed with results")
     for line in (
-        "interpretation shard 1 (rows 3 to 4) failed: told to break by <b>row</b>",
+        "interpretation shard 1 (rows 3 to 4) failed: told to break by <b>row</b> ⟨U+001B⟩[31mtwo",
         "interpretation shard 2: 1 failed, row 5: provider: HTTP 418",
         "interpretation ends: 3 done, 3 failed",
         "pairs → chains: 6 in, 3 out; 3 failed",
