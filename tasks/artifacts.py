@@ -82,7 +82,7 @@ def _show_rules(run: Run) -> None:
     if path.exists():
         rules = sorted(load_rule_set(path).rules, key=lambda rule: -rule.support)
         rows = [
-            {"rule": cell(rule.criterion), "support": rule.support, "weight": rule.weight} for rule in rules[:MOST_ROWS]
+            {"support": rule.support, "weight": rule.weight, "rule": cell(rule.criterion)} for rule in rules[:MOST_ROWS]
         ]
         create_table_artifact(rows, key="rules", description=f"{len(rows)} of {len(rules)} rules, best supported first")
         _show_link("rule-set", "The rule set", path)
@@ -96,10 +96,10 @@ def _show_evaluation(run: Run) -> None:
     surest = sorted(found.rules, key=lambda one: -(one.agreement.low or 0.0))
     rows = [
         {
-            "rule": cell(one.text),
             "decision": one.decision,
             "agreement": shown_interval(one.agreement),
             "pairs told apart": one.n_discordant,
+            "rule": cell(one.text),  # last: a long one must not push the others out of sight
         }
         for one in surest[:MOST_ROWS]
     ]

@@ -21,6 +21,7 @@ from autorule import progress
 from autorule.config import ModelConfig
 from autorule.errors import RunFailedError
 from autorule.records import CallCounts, Failure, Stage
+from autorule.report.text import shortened
 from autorule.run_folder import FAILURES, RecordType, Run, part_path, read_records, write_records
 from autorule.tasks.runners import PARALLEL_SHARDS, current_runner
 from autorule.tasks.shard_tasks import ShardReport
@@ -113,7 +114,8 @@ def run_shards(
                 part.unlink()
         else:
             rows = _rows_of(run.folder, source, shard)
-            log.error("%s shard %d (%s) failed: %s", stage, shard, rows, outcome, exc_info=outcome)
+            trace = None if in_flow_run() else outcome  # Prefect has shown it
+            log.error("%s shard %d (%s) failed: %s", stage, shard, rows, shortened(str(outcome), 300), exc_info=trace)
             failures += _failures_of_shard(run.folder, source, shard, stage, item_id, n_results, outcome)
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
     run.add_usage(stage, calls)

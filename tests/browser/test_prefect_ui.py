@@ -1,89 +1,26 @@
 """What the Prefect UI shows of runs, in a real browser: names, logs, task runs, artifacts, and the form of a run."""
 
-import json
 import re
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 
 from autorule.prefect_api import call_api
-from tests.integration.prefect_project import ENDS, ROOT, artifacts_of, config_for, poll, prefect_in, trigger, wait_for
-from tests.integration.scripted_server import ScriptedServer, helpful, logprobs, shown, stage_of
-from tests.scripts import digest
+from tests.browser.prefect_story import HOSTILE, runs_of, told
+from tests.integration.prefect_project import artifacts_of
 
 pytestmark = pytest.mark.slow
-HOSTILE = (
-    'The response should <b>leave out</b> <img src=x onerror="alert(1)"> ![it](http://a.test/b.png) in `code` | it.'
-)
 HEADER = "What became of every row"
 TIMEOUT_MS = 20_000
 
 
-class Story(NamedTuple):
-    port: int
-    folder: Path
-    extraction: str
-    evaluation: str
-    broken: str
-
-
-def answer(body):
-    """As helpful, but a rule that is markup, and an opinion on two responses at once."""
-    if "logprobs" in body and "Rule:" not in shown(body):
-        return logprobs(*((("A", -0.1), ("B", -2.5)) if digest(shown(body)) % 2 else (("B", -0.1), ("A", -2.5))))
-    reply = helpful(body)
-    if stage_of(body) == "mining" and digest(shown(body)) % 3 == 0:
-        reply["choices"][0]["message"]["content"] = json.dumps({"rules": [HOSTILE]})
-    return reply
-
-
 @pytest.fixture(scope="module")
 def story(browser, tmp_path_factory):
-    """An extraction, its evaluation, and an extraction in which one shard breaks and one row fails."""
-    folder = tmp_path_factory.mktemp("project")
-    with prefect_in(folder) as up, ScriptedServer(answer) as server:
-        config = config_for(server, folder, "mined")
-        extraction = trigger(up.port, config)
-        broken = trigger(up.port, broken_config(folder), "repeat-extraction/default")
-        assert wait_for(up.port, extraction, *ENDS)["type"] == "COMPLETED"
-        rules = folder / "outputs" / "mined" / "03_rule_set.json"
-        shared = {name: config[name] for name in ("model", "outputs", "cache")}
-        held_out = {"pairs": str(ROOT / "examples/held_out_pairs.jsonl"), "rules": str(rules), "shard_size": 5}
-        evaluation = trigger(up.port, {**shared, **held_out, "run_id": "measured"}, "evaluate-rules/default")
-        assert wait_for(up.port, evaluation, *ENDS)["type"] == "COMPLETED"
-        assert wait_for(up.port, broken, *ENDS)["type"] == "FAILED"
-        [inner] = [run["id"] for run in runs_of(up.port, "extract-rules") if run["id"] != extraction]
-        for run in (extraction, evaluation, inner):
-            poll(lambda run=run: is_recorded(up.port, run), "tasks and logs are recorded", 30)
-        yield Story(up.port, folder, extraction, evaluation, inner)
-
-
-def broken_config(folder):
-    """Two pairs in each of three shards: the second shard breaks, and the fifth row has no answer."""
-    pairs = folder / "broken.jsonl"
-    words = ("plain", "plain", "plain", "BREAK", "FAIL", "plain")
-    rows = [{"prompt": f"Question {i}, {word}", "chosen": "Yes.", "rejected": "No."} for i, word in enumerate(words)]
-    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return {
-        "pairs": str(pairs), "model": {"backend": "scripted", "model": "tests.scripts:breaks_or_fails"},
-        "outputs": str(folder / "outputs"), "run_id": "broken", "shard_size": 2,
-    }  # fmt: skip
-
-
-def runs_of(port, flow):
-    return call_api(port, "flow_runs/filter", {"flows": {"name": {"any_": [flow]}}})
-
-
-def is_recorded(port, run):
-    """Whether the server, which writes its history with a delay, has the ends of all task runs, and the run's last
-    words."""
-    of_run = {"flow_runs": {"id": {"any_": [run]}}}
-    states = [task["state"]["type"] for task in call_api(port, "task_runs/filter", of_run)]
-    logs = call_api(port, "logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_DESC"})
-    return states and set(states) <= set(ENDS) and any(one["message"].startswith("Finished in state") for one in logs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")  # the worker looks for runs every 10 s without it
+        with told(tmp_path_factory.mktemp("project")) as runs:
+            yield runs
 
 
 @pytest.fixture
@@ -177,7 +114,7 @@ def test_the_log_of_a_failed_shard_says_which_rows_and_why(open_page, story):
     page = open_run(open_page, story, story.broken)
     logs = open_tab(page, "Logs", "run broken-seed0: failed with results")
     for line in (
-        "interpretation shard 1 (rows 3 to 4) failed: told to break by <b>row</b>",
+        "interpretation shard 1 (rows 3 to 4) failed: told to break by <b>row</b> ⟨U+001B⟩[31mtwo",
         "interpretation shard 2: 1 failed, row 5: provider: HTTP 418",
         "interpretation ends: 3 done, 3 failed",
         "pairs → chains: 6 in, 3 out; 3 failed",
@@ -246,8 +183,9 @@ FORMS = {
 def test_the_form_of_a_run_explains_its_settings(open_page, story, flow):
     deployment = call_api(story.port, f"deployments/name/{flow}/default")
     page = open_page(f"/deployments/deployment/{deployment['id']}/run", FORMS[flow][1])
+    for words in FORMS[flow]:
+        page.get_by_text(words).first.wait_for(state="attached")
     text = page.locator("body").inner_text()
-    assert [words for words in FORMS[flow] if words not in text] == []
     assert all(text.index(FORMS[flow][0]) < text.index(words) for words in FORMS[flow][1:])
 
 

@@ -21,7 +21,7 @@ def test_shards_go_to_an_engine_in_an_actor(tmp_path):
     project.mkdir()
     rules = make_rule_set("The response should be short.", "The response should name a fruit.")
     (tmp_path / "rules.json").write_text(dump_rule_set(rules), encoding="utf-8")
-    rows = [{"prompt": "Name a fruit.", "completion": "Pear. " * (row + 1)} for row in range(N_COMPLETIONS)]
+    rows = [{"prompt": f"Name fruit number {row}.", "completion": "Pear. " * (row + 1)} for row in range(N_COMPLETIONS)]
     (tmp_path / "completions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     config = {
         "completions": str(tmp_path / "completions.jsonl"), "rules": str(tmp_path / "rules.json"),
