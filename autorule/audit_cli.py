@@ -1,6 +1,8 @@
 """`autorule audit` and `audit-training`: can the reward be had without earning it, and was it?"""
 
+from errno import EISDIR
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
@@ -59,6 +61,7 @@ def audit(
     }
     settings = settings_of(AuditConfig, options, config, set_)
     rules = load_rule_set(rule_set)
+    _check_free(out)
     with terminal.progress_bars():
         found = audit_rule_set(rules, pairs, settings)
     _write(out, found.model_dump_json(indent=2))
@@ -108,6 +111,7 @@ def audit_training_(
         "collapse_share": collapse_share,
         "least_drift": least_drift,
     }
+    _check_free(out)
     found = audit_training(log, build_config(TrainingAuditConfig, given(options)))
     _write(out, found.model_dump_json(indent=2))
     audit_terminal.print_training_audit(found)
@@ -118,10 +122,26 @@ def audit_training_(
         raise typer.Exit(1)
 
 
+def _check_free(out: Path | None) -> None:
+    """Raises ConfigError for a place that can't be written: before the audit is paid for, not after."""
+    if out is None:
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out.parent):
+            pass
+        if out.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+    except OSError as error:
+        raise ConfigError(f"{out} can't be written: {error.strerror}; give another place with --out") from error
+
+
 def _write(out: Path | None, text: str) -> None:
     """Writes the findings before anything is judged by them, so that a failing gate leaves its evidence."""
     if out is None:
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, text + "\n")
+    try:
+        write_text(out, text + "\n")
+    except OSError as error:
+        raise ConfigError(f"{out} can't be written: {error.strerror}; give another place with --out") from error
     typer.echo(f"findings: {out}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import flow
 
 from autorule.export.config import ExportConfig
-from autorule.tasks.exporting import export_to
+from autorule.tasks.exporting import check_before_export, export_to
 from autorule.tasks.run_names import run_name
 
 
@@ -15,4 +15,5 @@ def export_rules(config: ExportConfig) -> list[Path]:
 
     Raises ConfigError for an unknown target and for settings that it can't have, RuleSetError for the rule set.
     """
+    check_before_export(config)
     return [path for target in config.targets for path in export_to(target, config)]

@@ -7,9 +7,17 @@ from prefect.artifacts import create_table_artifact
 
 from autorule.export import export_rule_set
 from autorule.export.config import ExportConfig
+from autorule.export.folders import check_target
 from autorule.rule_sets import load_rule_set
 from autorule.tasks.never_fatal import never_fatal
 from autorule.tasks.steps import in_flow_run, step
+
+
+def check_before_export(config: ExportConfig) -> None:
+    """Raises what would end the export after some of its targets: an unknown target, a rule set that can't be read."""
+    for target in config.targets:
+        check_target(target)
+    load_rule_set(config.rules)
 
 
 @step("export")

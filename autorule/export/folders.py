@@ -5,7 +5,7 @@ command line.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -32,13 +32,11 @@ NEEDS_A_NUMBER = {"verl", "openrlhf", "slime", "areal"}
 
 
 def export_rule_set(rule_set: RuleSet, settings: RewardSettings, target: str, out: Path) -> list[Path]:
-    """Writes the folder; its files. Raises ConfigError for an unknown target and for a folder that is not empty."""
-    if target not in TARGETS:
-        raise ConfigError(f"no export {target!r}; there are {', '.join(TARGETS)}")
+    """Writes the folder; its files. Raises ConfigError for an unknown target and for a folder that holds anything but
+    what this export had written before it was cut off."""
+    check_target(target)
     if target in NEEDS_A_NUMBER:
         refuse_dropout(settings, target)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} exists and is not an empty folder; give another --out")
     files = {RULE_SET: dump_rule_set(rule_set), "README.md": readme(target)}
     if target in CRITERIA:
         name, write = CRITERIA[target]
@@ -47,10 +45,28 @@ def export_rule_set(rule_set: RuleSet, settings: RewardSettings, target: str, ou
         code = resources.files("autorule.export.files") / f"{SAME_FILE.get(target, target)}.py"
         files[FUNCTION_FILE] = code.read_text(encoding="utf-8")
         files["reward.json"] = _settings_text(settings, target)
+    if out.exists() and not _holds_only(out, files):
+        raise ConfigError(f"{out} exists and is not an empty folder; give another --out")
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write_text(out / name, text)
     return [out / name for name in files]
+
+
+def check_target(target: str) -> None:
+    """Raises ConfigError for an unknown one."""
+    if target not in TARGETS:
+        raise ConfigError(f"no export {target!r}; there are {', '.join(TARGETS)}")
+
+
+def _holds_only(folder: Path, files: Mapping[str, str]) -> bool:
+    """Whether each file there is one of these, with the same content."""
+    if not folder.is_dir():
+        return False
+    return all(
+        path.name in files and path.is_file() and path.read_bytes() == files[path.name].encode()
+        for path in folder.iterdir()
+    )
 
 
 def refuse_dropout(settings: RewardSettings, where: str) -> None:

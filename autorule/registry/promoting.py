@@ -5,7 +5,7 @@ from pathlib import Path
 from autorule.errors import ConfigError
 from autorule.evaluation.comparing import read_run
 from autorule.evaluation.splits import PROMOTION_SHARE
-from autorule.promotion import NotComparedError, decide
+from autorule.promotion import NotComparedError, decide, told_prompts
 from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.history import Event
 from autorule.rule_sets import RuleSet
@@ -45,13 +45,14 @@ def promote(
         if before == rule_set:
             raise NotComparedError(f"the candidate is {registry.name} {pointer.version}, which is current already")
         current, candidate = read_run(current_run, before), read_run(candidate_run, rule_set)
-        looks = looks_at(registry.history(), candidate.data_sha256)
+        looks = looks_at(registry.history(), candidate.data_sha256, told_prompts(candidate, share))
         decision = decide(current, candidate, looks, share=share, seed=seed)
         version, _ = registry.keep(rule_set, by, reason)
         told = f"{reason.strip()}; against {pointer.version}, {decision.reason}"
         return registry.note("promoted" if decision.promote else "kept", version, by, told, decision, run)
 
 
-def looks_at(events: list[Event], data_sha256: str) -> int:
-    """How many comparisons on this data the history holds, whichever way they went."""
-    return sum(event.decision is not None and event.decision.data_sha256 == data_sha256 for event in events)
+def looks_at(events: list[Event], data_sha256: str, prompts: tuple[str, ...]) -> int:
+    """How many comparisons the history holds, whichever way they went, on this data or with any of these prompts."""
+    made = [event.decision for event in events if event.decision is not None]
+    return sum(one.data_sha256 == data_sha256 or not set(prompts).isdisjoint(one.prompts) for one in made)

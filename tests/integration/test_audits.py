@@ -29,6 +29,16 @@ def folder(tmp_path_factory):
     return folder
 
 
+def test_a_place_that_can_not_be_written_is_found_before_the_verifier_is_asked(folder, tmp_path):
+    """Exit code 1 would say that the rule set was exploited."""
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file" / "a.json", tmp_path):
+        told = autorule("audit", "words.json", "pairs.jsonl", *SCRIPTED, "--out", str(out), cwd=folder, code=2)
+        assert f"{out} can't be written" in told and "Traceback" not in told and "model calls" not in told
+        told = autorule("audit-training", "no.jsonl", "--out", str(out), cwd=folder, code=2)
+        assert f"{out} can't be written" in told
+
+
 def test_an_exploited_rule_set_fails_the_gate_and_leaves_its_evidence(folder):
     call = ("audit", "words.json", "pairs.jsonl", *SCRIPTED, "--limit", "12", "--out", "found/a.json")
     told = autorule(*call, cwd=folder, code=1)

@@ -1,7 +1,6 @@
 """Promotion: decided on prompts that nothing else used, with a level for each look."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -14,16 +13,15 @@ from autorule.evaluation.matrix import UNSCORED
 from autorule.evaluation.resampling import bootstrap_means
 from autorule.evaluation.splits import on_test, promotion_split
 from autorule.promotion import ALPHA, DRAWS_BEYOND, NotComparedError, decide, judge, level_of_look, rounds_for
-from autorule.records import content_id
 from autorule.registry import RuleSetRegistry
 from autorule.registry.promoting import promote
-from autorule.run_folder import MANIFEST
 from tests.conftest import make_rule_set
 from tests.evaluation_runs import write_evaluation
 from tests.simulated_verdicts import simulate
 
 OLD, NEW = make_rule_set("Rule a.", "Rule b."), make_rule_set("Rule c.", "Rule d.")
 N_PROMPTS = 1000
+COPIES = (("equal", NEW, 2), ("old", OLD, 0))
 
 
 def drawn_gains(rng, n, candidate, current):
@@ -197,16 +195,15 @@ def test_looks_are_counted_by_name_and_by_data(runs, tmp_path):
     other = RuleSetRegistry(tmp_path, "other")
     other.publish(OLD, "me", "a start")
     assert promote(other, NEW, runs["equal"], runs["old"], "me", "a try").decision.look == 1
-    copies = {}
-    for name in ("equal", "old"):
-        copies[name] = tmp_path / name
-        copies[name].mkdir()
-        for file in runs[name].iterdir():
-            (copies[name] / file.name).write_bytes(file.read_bytes())
-        manifest = json.loads((copies[name] / MANIFEST).read_text())
-        manifest["inputs"]["pairs"]["sha256"] = content_id("new data")
-        (copies[name] / MANIFEST).write_text(json.dumps(manifest))
-    assert promote(registry, NEW, copies["equal"], copies["old"], "me", "new data").decision.look == 1
+    # The same pairs in a file that has changed, such as one that grows, are the same prompts.
+    again = [run_of(tmp_path / name, rules, 0.55, seed, "more.jsonl", N_PROMPTS + 200) for name, rules, seed in COPIES]
+    assert promote(registry, NEW, *again, "me", "more data").decision.look == 4
+    fresh = [tmp_path / "fresh" / name for name, _, _ in COPIES]
+    for folder, (_, rules, seed) in zip(fresh, COPIES, strict=True):
+        matrix = simulate(np.random.default_rng(seed), (0.55,) * 2, n_prompts=N_PROMPTS)
+        matrix = dataclasses.replace(matrix, prompts=matrix.prompts + 10 * N_PROMPTS)
+        write_evaluation(folder, rules, matrix, data="new.jsonl")
+    assert promote(registry, NEW, *(folder / "r" for folder in fresh), "me", "new data").decision.look == 1
 
 
 def test_what_is_refused_is_no_look(runs, tmp_path):
