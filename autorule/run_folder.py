@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from autorule import __version__
 from autorule.budget import reset_budget
 from autorule.config import RunConfig
-from autorule.errors import BudgetSpentError, ConfigError, RunFailedError
+from autorule.errors import BudgetSpentError, ConfigError, InputError, RunFailedError
 from autorule.finished_shards import clear_unfinished
 from autorule.manifest import InputFile, RunManifest, Status, describe_input, utc_now
 from autorule.records import CallCounts, Failure, Stage
@@ -68,18 +68,33 @@ def part_path(folder: Path, name: str, shard: int) -> Path:
     return folder / PARTS / f"{Path(name).stem}-{shard:05d}{Path(name).suffix}"
 
 
-def _lock_folder(folder: Path) -> AbstractContextManager[Any]:
-    """Holds the folder for this process; the system lets go of it when the process ends, however it ends. An object
-    store has no locks: there nothing keeps two runs of one id apart."""
-    if not is_local(folder):
-        return nullcontext()
-    lock = (folder / LOCK).open("w")
+def _take_folder(folder: Path) -> AbstractContextManager[Any]:
+    """Makes the folder, and holds it for this process; the system lets go of it when the process ends, however it ends.
+
+    An object store has no locks: there it is only tried whether the folder can be written. Raises ConfigError when it
+    can't, or another process holds it.
+    """
+    try:
+        if not is_local(folder):
+            write_text(folder / LOCK, "")
+            return nullcontext()
+        (folder / PARTS).mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    except Exception as error:
+        if is_local(folder) and not isinstance(error, OSError):
+            raise  # each store has exceptions of its own, for no key, no right, no such place
+        raise ConfigError(f"run folder {folder} can't be made: {error}; choose another with --out") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         lock.close()
         raise ConfigError(f"run folder {folder} is in use by a run that goes on; give another run id") from error
     return lock
+
+
+def _refuse_completed(folder: Path) -> None:
+    if (before := _manifest_of(folder)) is not None and before.status == "completed":
+        raise ConfigError(f"run folder {folder} holds a completed run; leave out the run id or give another")
 
 
 def completed_before(folder: Path, config: RunConfig, inputs: dict[str, Path]) -> bool:
@@ -108,7 +123,10 @@ def _is_same_work(manifest: RunManifest, config: RunConfig, inputs: dict[str, In
 
 def _manifest_of(folder: Path) -> RunManifest | None:
     path = folder / MANIFEST
-    return RunManifest.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+    try:
+        return RunManifest.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+    except ValueError as error:
+        raise InputError(f"{path} can't be read: {error!r:.200}; give another run id, or remove its folder") from error
 
 
 def new_run_id(source: Path) -> str:
@@ -130,21 +148,22 @@ class Run:
         self._over_budget: list[Failure] = []
 
     @classmethod
-    def start(cls, flow: str, config: RunConfig, inputs: dict[str, Path]) -> Self:
-        """Makes the folder, or takes over that of a run that did not complete.
+    def start(cls, flow: str, config: RunConfig, inputs: dict[str, Path], run_id: str | None = None) -> Self:
+        """Makes the folder, or takes over that of a run that did not complete. `run_id` goes before that of the config.
 
         Raises ConfigError when the run completed, still goes on in another process, or the folder can't be made.
         """
-        run_id = config.run_id or new_run_id(next(iter(inputs.values())))
+        run_id = run_id or config.run_id or new_run_id(next(iter(inputs.values())))
         folder = config.outputs / run_id
-        if (before := _manifest_of(folder)) is not None and before.status == "completed":
-            raise ConfigError(f"run folder {folder} holds a completed run; leave out the run id or give another")
+        if is_local(folder):
+            _refuse_completed(folder)
+        lock = _take_folder(folder)
         try:
-            if is_local(folder):
-                (folder / PARTS).mkdir(parents=True, exist_ok=True)
-            lock = _lock_folder(folder)
-        except OSError as error:
-            raise ConfigError(f"run folder {folder} can't be made: {error}; choose another with --out") from error
+            _refuse_completed(folder)  # it may have completed just before
+        except BaseException:
+            with lock:
+                (folder / LOCK).unlink(missing_ok=True)
+            raise
         described = {name: describe_input(path) for name, path in inputs.items() if path.is_file()}
         _clear_other_work(folder, config, described)
         reset_budget(folder)
@@ -160,12 +179,7 @@ class Run:
             inputs=described,
         )
         run = cls(folder, manifest, lock)
-        try:
-            run.update()
-        except Exception as error:  # each store has exceptions of its own, for no key, no right, no such place
-            if is_local(folder):
-                raise
-            raise ConfigError(f"run folder {folder} can't be written: {error!r}; choose another with --out") from error
+        run.update()
         return run
 
     def __enter__(self) -> Self:
@@ -175,14 +189,17 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
-            self._end(error)
+            try:
+                self._end(error)
+            finally:
+                if error is None:
+                    (self.folder / LOCK).unlink(missing_ok=True)
 
     def _end(self, error: BaseException | None) -> None:
         if error is not None:
             status: Status = "stopped" if isinstance(error, BudgetSpentError) else "failed"
             self.update(status=status, message=f"{type(error).__name__}: {error}", ended_at=utc_now())
             return
-        (self.folder / LOCK).unlink(missing_ok=True)
         imbalances = self.manifest.funnel.imbalances()
         problems = [*self.manifest.failed_shards, *(f"counts do not add up: {problem}" for problem in imbalances)]
         if problems:

@@ -9,7 +9,7 @@ from autorule.tasks.artifacts import shown
 from autorule.tasks.baselines import measure_baselines, measure_flips
 from autorule.tasks.evaluation import check_before_evaluation, evaluate_verdicts, split_held_out
 from autorule.tasks.preparation import use_rule_set
-from autorule.tasks.run_names import run_name
+from autorule.tasks.run_names import run_id_for, run_name
 from autorule.tasks.runners import shards_on
 from autorule.tasks.verification import verify_completions
 
@@ -23,7 +23,8 @@ def evaluate_rules(config: EvaluateConfig) -> RunManifest:
     """
     rule_set = check_before_evaluation(config)
     inputs = {"pairs": config.pairs, "rules": config.rules}
-    with shown(Run.start("evaluate-rules", config, inputs)) as run, shards_on(config):
+    run_id = run_id_for(config.run_id, config.pairs)
+    with shown(Run.start("evaluate-rules", config, inputs, run_id)) as run, shards_on(config):
         use_rule_set(run, rule_set)
         n_shards = split_held_out(run, config, rule_set)
         verify_completions(run, rule_set, config.model, config, n_shards)

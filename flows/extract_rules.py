@@ -10,7 +10,7 @@ from autorule.tasks.chain_check import check_chains
 from autorule.tasks.interpretation import interpret_pairs
 from autorule.tasks.mining import mine_rules
 from autorule.tasks.preparation import check_before_extraction, draw_held_out, draw_pairs
-from autorule.tasks.run_names import run_name
+from autorule.tasks.run_names import run_id_for, run_name
 from autorule.tasks.runners import shards_on
 from autorule.tasks.synthesis import synthesize_rules
 from autorule.tasks.verification import verify_completions
@@ -23,7 +23,8 @@ def extract_rules(config: ExtractConfig) -> RunManifest:
     Leaves everything in a run folder and returns its manifest. Raises RunFailedError when results are missing.
     """
     check_before_extraction(config)
-    with shown(Run.start("extract-rules", config, {"pairs": config.pairs})) as run, shards_on(config):
+    run_id = run_id_for(config.run_id, config.pairs)
+    with shown(Run.start("extract-rules", config, {"pairs": config.pairs}, run_id)) as run, shards_on(config):
         n_shards = draw_pairs(run, config)
         interpret_pairs(run, config, n_shards)
         if config.interpretation.check_chains != "off":

@@ -10,7 +10,7 @@ from autorule.flows.evaluate_rules import evaluate_rules
 from autorule.flows.extract_rules import extract_rules
 from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.refresh_config import RefreshConfig
-from autorule.run_folder import RULE_SET, completed_before, new_run_id
+from autorule.run_folder import RULE_SET, completed_before
 from autorule.tasks.refreshing import (
     Outcome,
     audit_candidate,
@@ -21,7 +21,7 @@ from autorule.tasks.refreshing import (
     publish_first,
     show_outcome,
 )
-from autorule.tasks.run_names import run_name
+from autorule.tasks.run_names import run_id_for, run_name
 from autorule.tasks.steps import in_flow_run
 
 
@@ -34,7 +34,7 @@ def refresh_rules(config: RefreshConfig) -> Outcome:
     enough is no error but an outcome.
     """
     check_before_refresh(config)
-    stem = config.extraction.run_id or new_run_id(config.extraction.pairs)
+    stem = run_id_for(config.extraction.run_id, config.extraction.pairs)
     extraction = config.extraction.model_copy(update={"run_id": f"{stem}-extraction"})
     extracted = _run_once(extract_rules, extraction, {"pairs": extraction.pairs})
     evaluated = _evaluated(config, f"{stem}-evaluation", extracted / RULE_SET, candidate=False)

@@ -8,10 +8,10 @@ from autorule.budget import Budget, budget_of
 from autorule.config import ExtractConfig
 from autorule.flows.extract_rules import extract_rules
 from autorule.rule_sets import load_rule_set
-from autorule.run_folder import RULE_SET, completed_before, new_run_id
+from autorule.run_folder import RULE_SET, completed_before
 from autorule.stability import Stability, stability
 from autorule.storage import write_text
-from autorule.tasks.run_names import run_name
+from autorule.tasks.run_names import run_id_for, run_name
 from autorule.tasks.steps import in_flow_run
 
 
@@ -23,7 +23,7 @@ def repeat_extraction(config: ExtractConfig) -> Stability:
     The budget is one for all. A run that fails or is stopped ends the whole; under the same run id it goes on, and
     runs that completed are not repeated. Raises what extract_rules raises.
     """
-    stem = config.run_id or new_run_id(config.pairs)
+    stem = run_id_for(config.run_id, config.pairs)
     seeds = range(config.seed, config.seed + config.repeats)
     run_ids = [f"{stem}-seed{seed}" for seed in seeds]
     total = Budget(config.budget)

@@ -7,7 +7,7 @@ from autorule.manifest import RunManifest
 from autorule.run_folder import Run
 from autorule.tasks.artifacts import shown
 from autorule.tasks.preparation import check_before_scoring, split_completions, use_rule_set
-from autorule.tasks.run_names import run_name
+from autorule.tasks.run_names import run_id_for, run_name
 from autorule.tasks.runners import shards_on
 from autorule.tasks.verification import verify_completions
 
@@ -20,7 +20,8 @@ def score_completions(config: ScoreConfig) -> RunManifest:
     """
     rule_set = check_before_scoring(config)
     inputs = {"completions": config.completions, "rules": config.rules}
-    with shown(Run.start("score-completions", config, inputs)) as run, shards_on(config):
+    run_id = run_id_for(config.run_id, config.completions)
+    with shown(Run.start("score-completions", config, inputs, run_id)) as run, shards_on(config):
         use_rule_set(run, rule_set)
         n_shards = split_completions(run, config)
         verify_completions(run, rule_set, config.model, config, n_shards)

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from starlette.responses import Response
 
 from autorule import local_prefect
 from autorule.manifest import RunManifest
@@ -12,7 +13,7 @@ from autorule.prefect_setup import GPU_LIMIT
 from autorule.rule_sets import dump_rule_set
 from autorule.run_folder import MANIFEST, REWARDS, VERDICTS
 from tests.conftest import make_rule_set
-from tests.integration.prefect_project import ENDS, poll, prefect_in, trigger, wait_for
+from tests.integration.prefect_project import ENDS, poll, prefect_in, state_of, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful
 
 pytestmark = pytest.mark.slow
@@ -124,3 +125,19 @@ class Counted:
 def logged(port, run, text):
     wanted = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
     return any(text in line["message"] for line in call_api(port, "logs/filter", wanted))
+
+
+def test_a_retry_in_prefect_goes_on_in_the_folder_of_the_run(project):
+    folder, port = project
+    with ScriptedServer(lambda body: Response("later", status_code=418)) as server:
+        model = {"backend": "openai_compatible", "base_url": [server.base_url], "model": "m"}
+        run = started(project, None, model)
+        assert wait_for(port, run, *ENDS)["type"] == "FAILED"
+        [made] = (folder / "outputs").glob("*-completions-*")
+        server.answer = helpful
+        again = {"type": "SCHEDULED", "name": "AwaitingRetry"}
+        call_api(port, f"flow_runs/{run}/set_state", {"state": again, "force": True})
+        poll(lambda: state_of(port, run)["type"] == "COMPLETED", "the retry completes", 90)
+    assert list((folder / "outputs").glob("*-completions-*")) == [made]
+    manifest = RunManifest.model_validate_json((made / MANIFEST).read_text(encoding="utf-8"))
+    assert manifest.status == "completed" and manifest.run_id == made.name

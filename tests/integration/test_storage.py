@@ -138,7 +138,7 @@ def test_an_upload_that_breaks_leaves_no_half_file(tmp_path, bucket):
 
 
 def test_what_is_wrong_with_a_store_is_said_before_anything_is_asked(tmp_path, bucket):
-    with pytest.raises(ConfigError, match="s3://nowhere/run can't be written"):
+    with pytest.raises(ConfigError, match="s3://nowhere/run can't be made"):
         score_completions.fn(scoring(tmp_path, "s3://nowhere", "run"))
     with pytest.raises(ValueError, match="give keys in environment variables"):
         scoring(tmp_path, "s3://me:secret@rules", "run")
