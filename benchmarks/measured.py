@@ -57,11 +57,12 @@ def stages(folder: str, pairs: str, base_url: str, concurrency: int) -> dict[str
     from autorule.tasks.interpretation import interpret_pairs
     from autorule.tasks.mining import mine_rules
     from autorule.tasks.preparation import draw_pairs
+    from autorule.tasks.runners import shards_on
 
     config = _config(Path(folder), Path(pairs), base_url, concurrency)
     begun_at = time.monotonic()
     after = {"import": _peak_mb()}
-    with Run.start("extract-rules", config, {"pairs": config.pairs}) as run:
+    with Run.start("extract-rules", config, {"pairs": config.pairs}) as run, shards_on(config):
         n_shards = draw_pairs(run, config)
         after["draw"] = _peak_mb()
         interpret_pairs(run, config, n_shards)

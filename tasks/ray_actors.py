@@ -35,6 +35,7 @@ class ActorTaskRunner(ThreadPoolTaskRunner):
 
     def __init__(self, config: RunnerConfig, model: ModelConfig) -> None:
         self._config, self._model = config, model
+        self._actors: list[Any] = []
         self._free: queue.Queue[Any] = queue.Queue()
         self._owns_ray = False
         super().__init__(max_workers=1)
@@ -48,19 +49,19 @@ class ActorTaskRunner(ThreadPoolTaskRunner):
             self._owns_ray = True
         gpus, n_actors = self._layout(ray.cluster_resources().get("GPU", 0))
         actor = ray.remote(EngineActor).options(num_gpus=gpus, max_restarts=RESTARTS, max_task_retries=RESTARTS)
-        for _ in range(n_actors):
-            self._free.put(actor.remote())
+        self._actors = [actor.remote() for _ in range(n_actors)]
+        for one in self._actors:
+            self._free.put(one)
         self._max_workers = n_actors
         super().__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
+        for actor in self._actors:  # first, or a run that is cancelled would wait for the shards under way
+            _ray().kill(actor)
         super().__exit__(*error)
         if self._owns_ray:
             _ray().shutdown()
-        else:
-            while not self._free.empty():
-                _ray().kill(self._free.get())
 
     def _layout(self, n_gpus: float) -> tuple[int, int]:
         """(GPUs of an actor, actors). Raises ConfigError when the cluster has too few GPUs for one model."""

@@ -14,12 +14,15 @@ from autorule.rule_sets import dump_rule_set
 from autorule.run_folder import MANIFEST, REWARDS, VERDICTS
 from tests.conftest import make_rule_set
 from tests.integration.prefect_project import ENDS, poll, prefect_in, state_of, trigger, wait_for
-from tests.integration.scripted_server import ScriptedServer, helpful
+from tests.integration.scripted_server import ScriptedServer, helpful, wait_until
 
 pytestmark = pytest.mark.slow
 N_COMPLETIONS = 60
 SHARD_SIZE = 10
 N_WORKERS = 2
+CANCELLED_WITHIN_S = 30
+ENDED = "exited with status code"
+"""What the worker's log says of a process that failed."""
 SCRIPTED = {"backend": "scripted", "model": "tests.scripts:helpful"}
 EMBEDDED = {"backend": "transformers_local"}
 
@@ -90,6 +93,10 @@ def test_a_model_in_the_process_waits_for_a_slot_or_is_loaded_in_actors_of_ray(p
     # Two shards, one after the other, in one process of the cluster.
     _, names, by_actor = score(project, "in-actor", EMBEDDED, {"engine": "ray", "workers": 1}, **small)
     assert by_actor == by_threads and names == {"verify-0", "verify-1"}
+    longer = started(project, "cancelled-actor", EMBEDDED, {"engine": "ray", "workers": 1}, shard_size=N_COMPLETIONS)
+    poll(lambda: "verify-0" in running_tasks(port, longer), "a shard is under way", 90)
+    call_api(port, f"flow_runs/{longer}/set_state", {"state": {"type": "CANCELLING"}})
+    wait_for(port, longer, "CANCELLED", seconds=CANCELLED_WITHIN_S)
 
 
 def test_shards_share_the_slots_of_a_server(project):
@@ -108,6 +115,21 @@ def test_shards_share_the_slots_of_a_server(project):
     assert with_limit <= 40 < at_once.most  # twenty completions by two rules are one shard
 
 
+@pytest.mark.parametrize("engine", ["ray", "dask"])
+def test_a_run_on_a_cluster_is_cancelled_at_once(project, engine):
+    folder, port = project
+    with ScriptedServer() as server:
+        server.hold_after("verification", 8)
+        model = {"backend": "openai_compatible", "base_url": [server.base_url], "model": "m", "concurrency": 4}
+        run = started(project, f"cancelled-{engine}", model, {"engine": engine, "workers": N_WORKERS})
+        wait_until(lambda: server.held >= 4, "requests are under way", 90)
+        call_api(port, f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+        wait_for(port, run, "CANCELLED", seconds=CANCELLED_WITHIN_S)
+        server.release()
+    manifest = RunManifest.model_validate_json((folder / f"outputs/cancelled-{engine}" / MANIFEST).read_text())
+    assert manifest.status == "failed" and manifest.message.startswith(("TerminationSignal", "SystemExit: 15"))
+
+
 class Counted:
     """Answers slowly, and knows how many were asked at once."""
 
@@ -122,6 +144,11 @@ class Counted:
         return helpful(body)
 
 
+def running_tasks(port, run):
+    wanted = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
+    return {task["name"] for task in call_api(port, "task_runs/filter", wanted)}
+
+
 def logged(port, run, text):
     wanted = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
     return any(text in line["message"] for line in call_api(port, "logs/filter", wanted))
@@ -131,8 +158,12 @@ def test_a_retry_in_prefect_goes_on_in_the_folder_of_the_run(project):
     folder, port = project
     with ScriptedServer(lambda body: Response("later", status_code=418)) as server:
         model = {"backend": "openai_compatible", "base_url": [server.base_url], "model": "m"}
+        log = folder / local_prefect.STATE / "worker.log"
+        n_ended = log.read_text(encoding="utf-8").count(ENDED)
         run = started(project, None, model)
         assert wait_for(port, run, *ENDS)["type"] == "FAILED"
+        # Its process ends a moment later, and is told of as a crash of whatever state the run is in by then.
+        poll(lambda: log.read_text(encoding="utf-8").count(ENDED) > n_ended, "the process ends", 30)
         [made] = (folder / "outputs").glob("*-completions-*")
         server.answer = helpful
         again = {"type": "SCHEDULED", "name": "AwaitingRetry"}
