@@ -11,6 +11,7 @@ from autorule.flows.extract_rules import extract_rules
 from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.refresh_config import RefreshConfig
 from autorule.run_folder import RULE_SET, completed_before
+from autorule.tasks.limits import gpu_slot
 from autorule.tasks.refreshing import (
     Outcome,
     audit_candidate,
@@ -34,22 +35,23 @@ def refresh_rules(config: RefreshConfig) -> Outcome:
     enough is no error but an outcome.
     """
     check_before_refresh(config)
-    stem = run_id_for(config.extraction.run_id, config.extraction.pairs)
-    extraction = config.extraction.model_copy(update={"run_id": f"{stem}-extraction"})
-    extracted = _run_once(extract_rules, extraction, {"pairs": extraction.pairs})
-    evaluated = _evaluated(config, f"{stem}-evaluation", extracted / RULE_SET, candidate=False)
-    candidate = choose_candidate(config, evaluated)
-    if isinstance(candidate, Outcome):
-        return show_outcome(config, candidate)
-    outcome = done_before(config, candidate, stem)
-    outcome = outcome or audit_candidate(config, candidate) or publish_first(config, candidate, stem)
-    if outcome is None:
-        registry = RuleSetRegistry(config.registry, config.name)
-        version = registry.known_current().version
-        candidate_run = _evaluated(config, f"{stem}-candidate", candidate, candidate=True)
-        current_run = _evaluated(config, f"{stem}-current-{version}", registry.path(version), candidate=True)
-        outcome = promote_if_better(config, candidate, candidate_run, current_run, version, stem)
-    return show_outcome(config, outcome)
+    with gpu_slot(*config.extraction.models.values()):  # one for all runs: models stay loaded between them
+        stem = run_id_for(config.extraction.run_id, config.extraction.pairs)
+        extraction = config.extraction.model_copy(update={"run_id": f"{stem}-extraction"})
+        extracted = _run_once(extract_rules, extraction, {"pairs": extraction.pairs})
+        evaluated = _evaluated(config, f"{stem}-evaluation", extracted / RULE_SET, candidate=False)
+        candidate = choose_candidate(config, evaluated)
+        if isinstance(candidate, Outcome):
+            return show_outcome(config, candidate)
+        outcome = done_before(config, candidate, stem)
+        outcome = outcome or audit_candidate(config, candidate) or publish_first(config, candidate, stem)
+        if outcome is None:
+            registry = RuleSetRegistry(config.registry, config.name)
+            version = registry.known_current().version
+            candidate_run = _evaluated(config, f"{stem}-candidate", candidate, candidate=True)
+            current_run = _evaluated(config, f"{stem}-current-{version}", registry.path(version), candidate=True)
+            outcome = promote_if_better(config, candidate, candidate_run, current_run, version, stem)
+        return show_outcome(config, outcome)
 
 
 def _evaluated(config: RefreshConfig, run_id: str, rules: Path, candidate: bool) -> Path:

@@ -11,6 +11,7 @@ from autorule.rule_sets import load_rule_set
 from autorule.run_folder import RULE_SET, completed_before
 from autorule.stability import Stability, stability
 from autorule.storage import write_text
+from autorule.tasks.limits import gpu_slot
 from autorule.tasks.run_names import run_id_for, run_name
 from autorule.tasks.steps import in_flow_run
 
@@ -27,8 +28,9 @@ def repeat_extraction(config: ExtractConfig) -> Stability:
     seeds = range(config.seed, config.seed + config.repeats)
     run_ids = [f"{stem}-seed{seed}" for seed in seeds]
     total = Budget(config.budget)
-    for seed, run_id in zip(seeds, run_ids, strict=True):
-        _extract(config.with_seed(seed, run_id), config.outputs / run_id, total)
+    with gpu_slot(*config.models.values()):  # one for all runs: models stay loaded between them
+        for seed, run_id in zip(seeds, run_ids, strict=True):
+            _extract(config.with_seed(seed, run_id), config.outputs / run_id, total)
     rule_sets = [load_rule_set(config.outputs / run_id / RULE_SET) for run_id in run_ids]
     report = stability(run_ids, seeds, rule_sets)
     write_text(config.outputs / f"{stem}-stability.json", report.model_dump_json(indent=2) + "\n")

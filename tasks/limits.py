@@ -6,6 +6,7 @@ They guard whole shards or runs; requests in flight are limited by the back end.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -21,19 +22,28 @@ from autorule.tasks.steps import in_flow_run
 ENDPOINT_LIMIT = "autorule-endpoint-"
 """Followed by host and port of a server: shards at once that ask it."""
 
+IN_PROCESS = ("vllm_engine", "transformers_local")
+_held: ContextVar[bool] = ContextVar("gpu_slot", default=False)
+
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def gpu_slot() -> Iterator[None]:
-    """Inside, this run may load a model into the memory of a GPU. Waits while other runs hold all slots."""
-    if not in_flow_run() or not _exists(GPU_LIMIT):
+def gpu_slot(*models: ModelConfig) -> Iterator[None]:
+    """Inside, this run may load these models into the memory of a GPU. Waits while other runs hold all slots; nothing
+    where no model is in the process, and where the run holds a slot already."""
+    needed = any(model.backend in IN_PROCESS and model.device != "cpu" for model in models)
+    if not needed or _held.get() or not in_flow_run() or not _exists(GPU_LIMIT):
         yield
         return
     log.info("asking for a slot of %s; waiting while other runs hold all of them", GPU_LIMIT)
     with concurrency(GPU_LIMIT, occupy=1):
         log.info("holding a slot of %s until the run ends", GPU_LIMIT)
-        yield
+        token = _held.set(True)
+        try:
+            yield
+        finally:
+            _held.reset(token)
 
 
 @contextmanager

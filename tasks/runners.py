@@ -15,12 +15,11 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from autorule.config import ModelConfig, RunConfig
 from autorule.errors import ConfigError, MissingExtraError
 from autorule.runner_config import RunnerConfig
-from autorule.tasks.limits import gpu_slot
+from autorule.tasks.limits import IN_PROCESS, gpu_slot
 from autorule.tasks.steps import in_flow_run
 
 PARALLEL_SHARDS = 4
 """In threads; requests in flight are the back end's own limit."""
-IN_PROCESS = ("vllm_engine", "transformers_local")
 
 
 class ShardRunner:
@@ -30,19 +29,15 @@ class ShardRunner:
         self.config = config
         self._stack = stack
         self._runners: dict[str, TaskRunner[Any]] = {}
-        self._has_slot = False
 
     def for_model(self, model: ModelConfig) -> TaskRunner[Any]:
         """The task runner for shards that ask `model`."""
-        in_process = model.backend in IN_PROCESS
-        if in_process and self.config.engine == "ray":
+        if model.backend in IN_PROCESS and self.config.engine == "ray":
             from autorule.tasks.ray_actors import ActorTaskRunner
 
             return self._opened(model.model_dump_json(), lambda: ActorTaskRunner(self.config, model))
-        if in_process and self.config.engine == "threads" and model.device != "cpu" and not self._has_slot:
-            # The model stays in the GPU's memory until the run ends, and so does the slot.
-            self._stack.enter_context(gpu_slot())
-            self._has_slot = True
+        if self.config.engine == "threads":  # the model stays in the GPU's memory until the run ends: so does the slot
+            self._stack.enter_context(gpu_slot(model))
         return self._opened("shards", lambda: open_runner(self.config))
 
     def _opened(self, key: str, make: Callable[[], TaskRunner[Any]]) -> TaskRunner[Any]:

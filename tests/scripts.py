@@ -247,3 +247,16 @@ def breaks_on_demand() -> ScriptedBackend:
         return _choose(request, question)
 
     return ScriptedBackend(_generate, choose, name="breaks_on_demand")
+
+
+def disk_fails_once() -> ScriptedBackend:
+    """Like `helpful`, but the first question about question 7 meets a disk that fails."""
+    failed = []
+
+    def choose(request: ChoiceRequest, question: Question) -> float:
+        if "question 7" in request.messages[-1].content and not failed:
+            failed.append(request)
+            raise OSError("told to fail")
+        return _choose(request, question)
+
+    return ScriptedBackend(_generate, choose, name="disk_fails_once")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from autorule import local_prefect
 from autorule.local_prefect import LocalPrefect
+from autorule.manifest import RunManifest
 from autorule.prefect_api import call_api
 
 ROOT = Path(__file__).parents[2]
@@ -76,3 +77,7 @@ def config_for(server, folder, run_id):
 def artifacts_of(port, run):
     wanted = {"artifacts": {"flow_run_id": {"any_": [run]}}}
     return {artifact["key"]: artifact for artifact in call_api(port, "artifacts/filter", wanted)}
+
+
+def manifest_of(folder, run_id):
+    return RunManifest.model_validate_json((folder / "outputs" / run_id / "manifest.json").read_text(encoding="utf-8"))

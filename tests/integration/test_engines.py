@@ -154,6 +154,14 @@ def logged(port, run, text):
     return any(text in line["message"] for line in call_api(port, "logs/filter", wanted))
 
 
+def test_a_shard_whose_disk_fails_is_tried_again(project):
+    _, port = project
+    run = started(project, "disk", {"backend": "scripted", "model": "tests.scripts:disk_fails_once"}, data="few")
+    assert wait_for(port, run, *ENDS)["type"] == "COMPLETED"
+    tasks = call_api(port, "task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    assert {task["name"]: task["run_count"] for task in tasks if task["name"] == "verify-0"} == {"verify-0": 2}
+
+
 def test_a_retry_in_prefect_goes_on_in_the_folder_of_the_run(project):
     folder, port = project
     with ScriptedServer(lambda body: Response("later", status_code=418)) as server:

@@ -8,7 +8,6 @@ import pytest
 
 from autorule import local_prefect
 from autorule.errors import ConfigError
-from autorule.manifest import RunManifest
 from autorule.prefect_api import call_api
 from autorule.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
@@ -16,6 +15,7 @@ from tests.integration.prefect_project import (
     CONCURRENCY,
     artifacts_of,
     config_for,
+    manifest_of,
     poll,
     prefect_in,
     trigger,
@@ -36,10 +36,6 @@ def project(tmp_path_factory):
         patch.setenv("PLANTED_KEY", KEY)
         with prefect_in(folder) as up:
             yield folder, up.port
-
-
-def manifest_of(folder, run_id):
-    return RunManifest.model_validate_json((folder / "outputs" / run_id / "manifest.json").read_text(encoding="utf-8"))
 
 
 def test_a_triggered_run_completes_and_shows_itself(project, tmp_path):

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,8 @@ from autorule.prefect_api import call_api
 from autorule.prefect_setup import GPU_LIMIT, prepare
 from autorule.registry import RuleSetRegistry
 from tests.conftest import make_rule_set
+from tests.integration.prefect_project import artifacts_of, poll, prefect_in, state_of, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful, logprobs, shown, stage_of, wait_until
-from tests.integration.test_prefect import artifacts_of, free_port, poll, state_of, trigger, wait_for
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -26,15 +25,11 @@ HELD_BACK = "AwaitingConcurrencySlot"
 def project(tmp_path_factory):
     """Prefect up in a copy of the project. It asks often: what is held back is tried again after a second."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copy(ROOT / "prefect.yaml", folder)
-    for name in ("flows", "tasks", "examples", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_DEPLOYMENT_CONCURRENCY_SLOT_WAIT_SECONDS", "1")
         patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")
-        up = local_prefect.start(folder, port=free_port())
-        yield folder, up.port
-    local_prefect.stop(folder)
+        with prefect_in(folder) as up:
+            yield folder, up.port
 
 
 @pytest.fixture

@@ -7,12 +7,27 @@ import pytest
 
 from autorule import local_prefect
 from autorule.prefect_api import call_api
+from tests.integration.prefect_project import (
+    CONCURRENCY,
+    ENDS,
+    config_for,
+    manifest_of,
+    poll,
+    prefect_in,
+    state_of,
+    trigger,
+    wait_for,
+)
 from tests.integration.scripted_server import ScriptedServer, wait_until
-from tests.integration.test_prefect import CONCURRENCY, config_for, manifest_of, poll, state_of, trigger, wait_for
-from tests.integration.test_prefect_refresh import ENDED, project
 
 pytestmark = pytest.mark.slow
-__all__ = ["project"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    with prefect_in(folder) as up:
+        yield folder, up.port
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -31,8 +46,8 @@ def test_a_run_that_was_under_way_is_marked_and_holds_up_nobody(project, tmp_pat
         state = state_of(port, run)
         assert (state["type"], "its process is gone" in state["message"].lower()) == ("CRASHED", True)
         other = trigger(port, config_for(server, tmp_path, "other"))
-        assert wait_for(port, other, *ENDED)["type"] == "COMPLETED"
+        assert wait_for(port, other, *ENDS)["type"] == "COMPLETED"
         retried = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
         call_api(port, f"flow_runs/{run}/set_state", retried)
-        assert wait_for(port, run, *ENDED)["type"] == "COMPLETED"
+        assert wait_for(port, run, *ENDS)["type"] == "COMPLETED"
     assert manifest_of(tmp_path, "one").status == "completed"
