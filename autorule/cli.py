@@ -62,7 +62,7 @@ BaseUrl = Annotated[
     typer.Option(help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1; repeat it for several of one model"),
 ]
 ApiKeyEnv = Annotated[str | None, typer.Option(help="name of the environment variable that holds the server's key")]
-Out = Annotated[Path | None, typer.Option(help="folder for run folders (default: outputs)")]
+Out = Annotated[str | None, typer.Option(help="folder for run folders, or URL such as s3://bucket/outputs")]
 RunId = Annotated[str | None, typer.Option(help="name of the run folder; made up if left out")]
 CachePath = Annotated[Path | None, typer.Option(help="cache file (default: outputs/cache/answers.sqlite)")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="ask everything anew and keep nothing")]
@@ -146,7 +146,7 @@ def extract(
         terminal.print_stability(_run("repeat_extraction", extraction, prefect), extraction.outputs)
         return
     manifest = _run("extract_rules", extraction, prefect)
-    terminal.print_extraction(Path(extraction.outputs) / manifest.run_id, manifest)
+    terminal.print_extraction(extraction.outputs / manifest.run_id, manifest)
 
 
 @app.command()
@@ -175,7 +175,7 @@ def score(
     }
     scoring = settings_of(ScoreConfig, options, config, set_)
     manifest = _run("score_completions", scoring, prefect)
-    terminal.print_scoring(Path(scoring.outputs) / manifest.run_id, manifest)
+    terminal.print_scoring(scoring.outputs / manifest.run_id, manifest)
 
 
 @app.command()

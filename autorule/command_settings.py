@@ -24,7 +24,7 @@ def run_options(
     base_url: list[str] | None,
     api_key_env: str | None,
     columns: str | None,
-    out: Path | None,
+    out: str | None,
     run_id: str | None,
     cache: Path | None,
     no_cache: bool,

@@ -50,7 +50,7 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
         api_key_env: Annotated[str | None, typer.Option(help="of the verifier, as in score")] = None,
         columns: Annotated[str | None, typer.Option(help="OURS=THEIRS,...; strength=NAME: how strong it was")] = None,
         winner_values: Annotated[str | None, typer.Option(help="a=...,b=...,tie=...: values of the winner")] = None,
-        out: Annotated[Path | None, typer.Option(help="folder for run folders (default: outputs)")] = None,
+        out: Annotated[str | None, typer.Option(help="folder for run folders, or URL such as s3://bucket/out")] = None,
         run_id: Annotated[str | None, typer.Option(help="name of the run folder; made up if left out")] = None,
         cache: Annotated[Path | None, typer.Option(help="cache file")] = None,
         no_cache: Annotated[bool, typer.Option("--no-cache", help="ask everything anew and keep nothing")] = False,

@@ -6,6 +6,7 @@ writer.
 """
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,11 +22,15 @@ from autorule.errors import MissingExtraError
 def to_folder(name: "str | Path | os.PathLike[str]") -> Path:
     """The folder of a path, or of a URL such as s3://bucket/outputs; the latter has the methods of a Path (UPath).
 
-    Raises MissingExtraError when the package of a URL's protocol is not installed, ValueError for an unknown protocol
-    and for a URL with a password in it, which manifests and logs would show.
+    Raises MissingExtraError when the package of a URL's protocol is not installed, ValueError for an unknown protocol,
+    for a URL that was made into a path on its way, and for one with a password, which manifests and logs would show.
     """
     if not isinstance(name, str):
-        return cast(Path, name) if hasattr(name, "exists") else Path(name)
+        if not isinstance(name, Path) and hasattr(name, "exists"):
+            return cast(Path, name)  # a URL's already
+        name = os.fspath(name)
+    if re.match(r"[a-z][a-z0-9+]+:/[^/]", name):
+        raise ValueError(f"{name!r} has lost a slash: write {name.replace(':/', '://', 1)!r}")
     if "://" not in name:
         return Path(name)
     protocol, _, rest = name.partition("://")

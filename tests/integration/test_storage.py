@@ -1,6 +1,7 @@
 """Runs in an object store: an S3 server on loopback, and what is found there when a run goes on."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from autorule.evaluation.config import EvaluateConfig
 from autorule.flows.evaluate_rules import evaluate_rules
 from autorule.flows.extract_rules import extract_rules
 from autorule.flows.score_completions import score_completions
+from autorule.report.write import write_report
 from autorule.rule_sets import dump_rule_set
 from autorule.run_folder import EVALUATION, FAILURES, MANIFEST, PARTS, REWARDS, RULE_SET, VERDICTS
 from autorule.storage import to_folder
@@ -142,5 +144,30 @@ def test_what_is_wrong_with_a_store_is_said_before_anything_is_asked(tmp_path, b
         score_completions.fn(scoring(tmp_path, "s3://nowhere", "run"))
     with pytest.raises(ValueError, match="give keys in environment variables"):
         scoring(tmp_path, "s3://me:secret@rules", "run")
+    with pytest.raises(ValueError, match="lost a slash: write 's3://rules/out'"):
+        scoring(tmp_path, Path("s3://rules/out"), "run")
     with pytest.raises(ValueError, match="Protocol not known"):
         scoring(tmp_path, "nonsense://rules", "run")
+
+
+def test_commands_write_and_read_a_bucket(tmp_path, bucket):
+    settings = scoring(tmp_path, "unused", None)
+    pairs, held_out = ROOT / "examples/sample_pairs.jsonl", ROOT / "examples/held_out_pairs.jsonl"
+    common = [
+        "--backend", "scripted", "--model", "tests.scripts:helpful", "--no-prefect", "--no-cache", "--out",
+        f"{bucket}/commands",
+    ]  # fmt: skip
+    commands = {
+        "extract": [pairs, "--held-out", held_out],
+        "score": [settings.completions, "--rules", settings.rules],
+        "evaluate": [settings.rules, held_out],
+    }
+    for name, arguments in commands.items():
+        done = subprocess.run(
+            [sys.executable, "-m", "autorule", name, *map(str, arguments), *common, "--run-id", name],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert f"{bucket}/commands/{name}" in done.stdout.replace("\n", "")
+        assert write_report(to_folder(f"{bucket}/commands/{name}")).exists()
+    assert not (tmp_path / "s3:").exists()
