@@ -78,5 +78,5 @@ def told(folder: Path) -> Iterator[Story]:
         assert wait_for(up.port, broken, *ENDS)["type"] == "FAILED"
         [inner] = [run["id"] for run in runs_of(up.port, "extract-rules") if run["id"] != extraction]
         for run in (extraction, evaluation, inner):
-            poll(lambda run=run: is_recorded(up.port, run), "tasks and logs are recorded", 30)
+            poll(lambda run=run: is_recorded(up.port, run), "tasks and logs are recorded")
         yield Story(up.port, folder, extraction, evaluation, inner)

@@ -12,7 +12,7 @@ from tests.integration.prefect_project import artifacts_of
 
 pytestmark = pytest.mark.slow
 HEADER = "What became of every row"
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 60_000
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from autorule.prefect_api import call_api
 ROOT = Path(__file__).parents[2]
 CONCURRENCY = 4
 ENDS = ("COMPLETED", "FAILED", "CRASHED")
+PATIENCE_S = 300
+"""For what has no bound of its own: a machine with other work to do is slow."""
 
 
 def free_port() -> int:
@@ -47,12 +49,12 @@ def state_of(port, run):
     return call_api(port, f"flow_runs/{run}")["state"]
 
 
-def wait_for(port, run, *kinds, seconds=90):
+def wait_for(port, run, *kinds, seconds=PATIENCE_S):
     poll(lambda: state_of(port, run)["type"] in kinds, f"the run is one of {kinds}", seconds)
     return state_of(port, run)
 
 
-def poll(condition, what, seconds):
+def poll(condition, what, seconds=PATIENCE_S):
     """As wait_until, but the server that is asked has other work to do."""
     end = time.monotonic() + seconds
     while not condition():

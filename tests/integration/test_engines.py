@@ -13,7 +13,7 @@ from autorule.prefect_setup import GPU_LIMIT
 from autorule.rule_sets import dump_rule_set
 from autorule.run_folder import MANIFEST, REWARDS, VERDICTS
 from tests.conftest import make_rule_set
-from tests.integration.prefect_project import ENDS, poll, prefect_in, state_of, trigger, wait_for
+from tests.integration.prefect_project import ENDS, PATIENCE_S, poll, prefect_in, state_of, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful, wait_until
 
 pytestmark = pytest.mark.slow
@@ -58,7 +58,7 @@ def score(project, run_id, *settings, **more):
     """The manifest, the names of its tasks, and the bytes of verdicts and rewards, of a run that completed."""
     folder, port = project
     run = started(project, run_id, *settings, **more)
-    state = wait_for(port, run, *ENDS, seconds=240)
+    state = wait_for(port, run, *ENDS)
     log = folder / local_prefect.STATE / "worker.log"
     assert state["type"] == "COMPLETED", (state["message"], log.read_text(encoding="utf-8")[-4000:])
     tasks = call_api(port, "task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}, "limit": 200})
@@ -83,7 +83,7 @@ def test_a_model_in_the_process_waits_for_a_slot_or_is_loaded_in_actors_of_ray(p
     small = {"data": "few", "shard_size": 4}
     call_api(port, "v2/concurrency_limits/increment", {"names": [GPU_LIMIT], "slots": 1})
     waiting = started(project, "in-process", EMBEDDED, **small)
-    poll(lambda: logged(port, waiting, f"asking for a slot of {GPU_LIMIT}"), "the run asks for a slot", 90)
+    poll(lambda: logged(port, waiting, f"asking for a slot of {GPU_LIMIT}"), "the run asks for a slot")
     call_api(port, f"flow_runs/{waiting}/set_state", {"state": {"type": "CANCELLING"}})
     wait_for(port, waiting, "CANCELLED", seconds=30)
     assert not logged(port, waiting, "holding a slot")
@@ -94,7 +94,7 @@ def test_a_model_in_the_process_waits_for_a_slot_or_is_loaded_in_actors_of_ray(p
     _, names, by_actor = score(project, "in-actor", EMBEDDED, {"engine": "ray", "workers": 1}, **small)
     assert by_actor == by_threads and names == {"verify-0", "verify-1"}
     longer = started(project, "cancelled-actor", EMBEDDED, {"engine": "ray", "workers": 1}, shard_size=N_COMPLETIONS)
-    poll(lambda: "verify-0" in running_tasks(port, longer), "a shard is under way", 90)
+    poll(lambda: "verify-0" in running_tasks(port, longer), "a shard is under way")
     call_api(port, f"flow_runs/{longer}/set_state", {"state": {"type": "CANCELLING"}})
     wait_for(port, longer, "CANCELLED", seconds=CANCELLED_WITHIN_S)
 
@@ -122,7 +122,7 @@ def test_a_run_on_a_cluster_is_cancelled_at_once(project, engine):
         server.hold_after("verification", 8)
         model = {"backend": "openai_compatible", "base_url": [server.base_url], "model": "m", "concurrency": 4}
         run = started(project, f"cancelled-{engine}", model, {"engine": engine, "workers": N_WORKERS})
-        wait_until(lambda: server.held >= 4, "requests are under way", 90)
+        wait_until(lambda: server.held >= 4, "requests are under way", PATIENCE_S)
         call_api(port, f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
         wait_for(port, run, "CANCELLED", seconds=CANCELLED_WITHIN_S)
         server.release()
@@ -176,7 +176,7 @@ def test_a_retry_in_prefect_goes_on_in_the_folder_of_the_run(project):
         server.answer = helpful
         again = {"type": "SCHEDULED", "name": "AwaitingRetry"}
         call_api(port, f"flow_runs/{run}/set_state", {"state": again, "force": True})
-        poll(lambda: state_of(port, run)["type"] == "COMPLETED", "the retry completes", 90)
+        poll(lambda: state_of(port, run)["type"] == "COMPLETED", "the retry completes")
     assert list((folder / "outputs").glob("*-completions-*")) == [made]
     manifest = RunManifest.model_validate_json((made / MANIFEST).read_text(encoding="utf-8"))
     assert manifest.status == "completed" and manifest.run_id == made.name

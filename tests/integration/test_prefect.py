@@ -13,6 +13,7 @@ from autorule.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
 from tests.integration.prefect_project import (
     CONCURRENCY,
+    PATIENCE_S,
     artifacts_of,
     config_for,
     manifest_of,
@@ -69,7 +70,7 @@ def test_a_schedule_fires_and_an_export_is_a_run_too(project, tmp_path):
     schedule = {"schedule": {"interval": 5}, "active": True, "parameters": {"config": config}}
     [made] = call_api(port, f"deployments/{deployment}/schedules", [schedule])
     of_it = {"deployments": {"id": {"any_": [deployment]}}, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-    poll(lambda: call_api(port, "flow_runs/filter", of_it), "a scheduled run completes", 90)
+    poll(lambda: call_api(port, "flow_runs/filter", of_it), "a scheduled run completes")
     call_api(port, f"deployments/{deployment}/schedules/{made['id']}", method="DELETE")
     assert {path.name for path in (tmp_path / "exports").iterdir()} == {"trl", "verl"}
     assert (tmp_path / "exports/trl/rule_reward.py").is_file()
@@ -91,7 +92,7 @@ def test_a_cancelled_run_stops_its_calls_and_can_be_finished(project, tmp_path):
     with ScriptedServer() as server:
         server.hold_after("interpretation", 12)
         run = trigger(port, config_for(server, tmp_path, "cancelled"))
-        wait_until(lambda: server.held == CONCURRENCY, "requests are under way", 60)
+        wait_until(lambda: server.held == CONCURRENCY, "requests are under way", PATIENCE_S)
         call_api(port, f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
         wait_for(port, run, "CANCELLED", seconds=CANCELLED_WITHIN_S)
         server.release()
@@ -109,7 +110,7 @@ def test_a_run_whose_machine_died_is_marked_and_retried(project, tmp_path):
     with ScriptedServer() as server:
         server.hold_after("mining", 20)
         run = trigger(port, config_for(server, tmp_path, "killed"))
-        wait_until(lambda: server.held == CONCURRENCY, "requests are under way", 60)
+        wait_until(lambda: server.held == CONCURRENCY, "requests are under way", PATIENCE_S)
         # Its first heartbeat must have been heard: only then is its end a silence.
         beats = {
             "filter": {
@@ -117,7 +118,7 @@ def test_a_run_whose_machine_died_is_marked_and_retried(project, tmp_path):
                 "resource": {"id": [f"prefect.flow-run.{run}"]},
             }
         }
-        wait_until(lambda: call_api(port, "events/filter", beats)["events"], "the run has a heartbeat", 60)
+        wait_until(lambda: call_api(port, "events/filter", beats)["events"], "the run has a heartbeat", PATIENCE_S)
         up = local_prefect.status(folder)
         kill_all(up.worker.pid)
         server.release()

@@ -61,7 +61,7 @@ def test_an_extraction_under_a_worker_whose_server_is_on_postgres(postgres, tmp_
     project.mkdir()
     with prefect_in(project) as up, ScriptedServer() as server:
         run = trigger(up.port, config_for(server, tmp_path, "on-postgres"))
-        assert wait_for(up.port, run, *ENDS, seconds=180)["type"] == "COMPLETED"
+        assert wait_for(up.port, run, *ENDS)["type"] == "COMPLETED"
         assert not (project / local_prefect.STATE / "prefect.db").exists()
     manifest = tmp_path / "outputs/on-postgres/manifest.json"
     assert RunManifest.model_validate_json(manifest.read_text(encoding="utf-8")).status == "completed"

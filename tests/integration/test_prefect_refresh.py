@@ -12,7 +12,7 @@ from autorule.prefect_api import call_api
 from autorule.prefect_setup import GPU_LIMIT, prepare
 from autorule.registry import RuleSetRegistry
 from tests.conftest import make_rule_set
-from tests.integration.prefect_project import artifacts_of, poll, prefect_in, state_of, trigger, wait_for
+from tests.integration.prefect_project import PATIENCE_S, artifacts_of, poll, prefect_in, state_of, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful, logprobs, shown, stage_of, wait_until
 
 pytestmark = pytest.mark.slow
@@ -106,9 +106,9 @@ def test_a_second_refresh_waits_for_the_first(project, folder):
     with ScriptedServer(fruit) as server:
         server.hold_after("interpretation", 2)
         first = refresh(port, server, folder, "first")
-        wait_until(lambda: server.held, "the first asks", 60)
+        wait_until(lambda: server.held, "the first asks", PATIENCE_S)
         second = refresh(port, server, folder, "second")
-        poll(lambda: state_of(port, second)["name"] == HELD_BACK, "the second is held back", 60)
+        poll(lambda: state_of(port, second)["name"] == HELD_BACK, "the second is held back")
         assert state_of(port, first)["type"] == "RUNNING" and not (folder / "outputs/second-extraction").exists()
         server.release()
         assert wait_for(port, first, *ENDED)["type"] == "COMPLETED"

@@ -10,6 +10,7 @@ from autorule.prefect_api import call_api
 from tests.integration.prefect_project import (
     CONCURRENCY,
     ENDS,
+    PATIENCE_S,
     config_for,
     manifest_of,
     poll,
@@ -36,7 +37,7 @@ def test_a_run_that_was_under_way_is_marked_and_holds_up_nobody(project, tmp_pat
     with ScriptedServer() as server:
         server.hold_after("interpretation", 6)
         run = trigger(port, config_for(server, tmp_path, "one"))
-        wait_until(lambda: server.held == CONCURRENCY, "requests are under way", 60)
+        wait_until(lambda: server.held == CONCURRENCY, "requests are under way", PATIENCE_S)
         if killed:
             os.killpg(local_prefect.status(folder).server.pid, signal.SIGKILL)
             poll(lambda: local_prefect.status(folder) is None, "the server is gone", 30)
