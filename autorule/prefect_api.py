@@ -11,6 +11,10 @@ HOST = "127.0.0.1"
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+TIMEOUT_S = 70.0
+"""Prefect's own patience with its database is 60 s."""
+
+
 def _is_busy(error: BaseException) -> bool:
     return isinstance(error, urllib.error.HTTPError) and error.code == 503
 
@@ -22,7 +26,7 @@ def call_api(port: int, path: str, body: dict[str, Any] | None = None, method: s
     request = urllib.request.Request(
         f"http://{HOST}:{port}/api/{path}", data=data, headers={"Content-Type": "application/json"}, method=method
     )
-    with _direct.open(request, timeout=10) as reply:
+    with _direct.open(request, timeout=TIMEOUT_S) as reply:
         text = reply.read()
     return json.loads(text) if text else None
 

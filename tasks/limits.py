@@ -4,17 +4,20 @@ They guard whole shards or runs; requests in flight are limited by the back end.
 """
 
 import logging
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cache
 from urllib.parse import urlsplit
 
 from prefect.client.orchestration import get_client
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectNotFound
 
+from autorule import stopping
 from autorule.config import ModelConfig
 from autorule.prefect_setup import GPU_LIMIT
 from autorule.tasks.steps import in_flow_run
@@ -22,6 +25,9 @@ from autorule.tasks.steps import in_flow_run
 ENDPOINT_LIMIT = "autorule-endpoint-"
 """Followed by host and port of a server: shards at once that ask it."""
 
+ASK_AGAIN_S = 2.0
+LOCKED = 423
+"""HTTP status of a limit without a free slot."""
 IN_PROCESS = ("vllm_engine", "transformers_local")
 _held: ContextVar[bool] = ContextVar("gpu_slot", default=False)
 
@@ -37,7 +43,7 @@ def gpu_slot(*models: ModelConfig) -> Iterator[None]:
         yield
         return
     log.info("asking for a slot of %s; waiting while other runs hold all of them", GPU_LIMIT)
-    with concurrency(GPU_LIMIT, occupy=1):
+    with _slots([GPU_LIMIT]):
         log.info("holding a slot of %s until the run ends", GPU_LIMIT)
         token = _held.set(True)
         try:
@@ -54,8 +60,31 @@ def endpoint_slots(model: ModelConfig) -> Iterator[None]:
     if not names:
         yield
         return
-    with concurrency(names, occupy=1):
+    with _slots(names):
         yield
+
+
+@contextmanager
+def _slots(names: list[str]) -> Iterator[None]:
+    """Inside, a slot of each limit is held. Asks again and again by itself: Prefect's own waiting goes on in a thread
+    that a cancelled run can't end."""
+    with ExitStack() as stack:
+        while not _taken(stack, names):
+            stopping.check()
+            time.sleep(ASK_AGAIN_S)
+        yield
+
+
+def _taken(stack: ExitStack, names: list[str]) -> bool:
+    """Whether there were slots, which the stack then gives back."""
+    try:
+        stack.enter_context(concurrency(names, occupy=1, max_retries=0))
+    except ConcurrencySlotAcquisitionError as error:
+        reply = getattr(error.__cause__, "response", None)
+        if reply is None or reply.status_code != LOCKED:
+            raise
+        return False
+    return True
 
 
 @cache
