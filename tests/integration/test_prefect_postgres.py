@@ -1,6 +1,7 @@
 """Prefect on Postgres instead of SQLite: with a server of our own, where the programs of one are at hand."""
 
 import os
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
@@ -29,12 +30,14 @@ def postgres(tmp_path):
     folder = programs()
     if folder is None:
         pytest.skip("needs Postgres's initdb and pg_ctl: install the package postgresql")
-    other = []
+    other = {}
     home = tmp_path / "postgres"
     home.mkdir()
     if os.geteuid() == 0:  # Postgres refuses to run as root
-        other = ["runuser", "-u", "postgres", "--"]
-        if shutil.which("runuser") is None or subprocess.run(["id", "postgres"], capture_output=True).returncode:
+        other = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        try:
+            pwd.getpwnam("postgres")
+        except KeyError:
             pytest.skip("needs a user besides root to run Postgres: its package makes the user postgres")
         shutil.chown(home, "postgres")
         for parent in (home, *home.parents):
@@ -43,7 +46,7 @@ def postgres(tmp_path):
     data, port = home / "data", free_port()
 
     def run(*arguments):
-        done = subprocess.run([*other, *map(str, arguments)], capture_output=True, text=True, cwd=home)
+        done = subprocess.run([*map(str, arguments)], capture_output=True, text=True, cwd=home, **other)
         assert done.returncode == 0, done.stdout + done.stderr
 
     run(folder / "initdb", "-D", data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8")
@@ -52,7 +55,7 @@ def postgres(tmp_path):
     try:
         yield f"postgresql+asyncpg://{SUPERUSER}@127.0.0.1:{port}/postgres"
     finally:
-        subprocess.run([*other, folder / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"], cwd=home, check=False)
+        subprocess.run([folder / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"], cwd=home, **other)
 
 
 def test_an_extraction_under_a_worker_whose_server_is_on_postgres(postgres, tmp_path, monkeypatch):
