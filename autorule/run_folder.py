@@ -206,8 +206,8 @@ class Run:
             message = f"{len(problems)} problems: {'; '.join(problems)}"
             self.update(status="failed_with_results", message=message, ended_at=utc_now())
             raise RunFailedError(f"{message}; what was finished is in {self.folder}; run again to complete it")
-        remove_folder(self.folder / PARTS)
         self.update(status="completed", ended_at=utc_now())
+        remove_folder(self.folder / PARTS)  # last: until the manifest says so, finished shards are worth keeping
 
     def update(self, **changes: Any) -> None:
         """Changes fields of the manifest and writes it."""

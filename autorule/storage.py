@@ -103,8 +103,8 @@ def readable(path: Path) -> Any:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder with all that is in it."""
+    """Removes a folder with all that is in it; an object store has no empty ones."""
     if is_local(path):
         shutil.rmtree(path)
-    else:
+    elif path.exists():
         path.fs.rm(path.path, recursive=True)  # type: ignore[attr-defined]

@@ -90,10 +90,4 @@ def shard_task(
 
 def _is_infrastructure(task: Any, task_run: Any, state: Any) -> bool:
     """Whether a failed task run is worth another try."""
-    try:
-        state.result()
-    except INFRASTRUCTURE:
-        return True
-    except BaseException:  # noqa: BLE001 - anything else is no fault of the machine
-        return False
-    return False
+    return isinstance(state.result(raise_on_failure=False), INFRASTRUCTURE)

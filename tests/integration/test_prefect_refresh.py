@@ -14,6 +14,7 @@ from autorule.registry import RuleSetRegistry
 from tests.conftest import make_rule_set
 from tests.integration.prefect_project import PATIENCE_S, artifacts_of, poll, prefect_in, state_of, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful, logprobs, shown, stage_of, wait_until
+from tests.integration.test_refresh import write_pairs
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -35,12 +36,7 @@ def project(tmp_path_factory):
 @pytest.fixture
 def folder(tmp_path):
     """Pears are preferred; the current set asks for plums."""
-    for name, n, question in (("mined", 12, "Name fruit"), ("held_out", 300, "Give fruit")):
-        rows = [
-            {"prompt": f"{question} {i}.", "chosen": f"pears {i}", "rejected": f"{'apples' if i % 5 else 'plums'} {i}"}
-            for i in range(n)
-        ]
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_pairs(tmp_path, 300)
     RuleSetRegistry(tmp_path / "registry", "fruit").publish(make_rule_set("Mention plums."), "me", "by hand")
     return tmp_path
 

@@ -16,13 +16,18 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def folder(tmp_path):
     """Pears are preferred; an answer that echoes the rules is no answer, so pears alone are not to be had for free."""
-    for name, n, question in (("mined", 12, "Name fruit"), ("held_out", 400, "Give fruit")):
+    write_pairs(tmp_path, 400)
+    return tmp_path
+
+
+def write_pairs(folder, n_held_out):
+    """Pairs to mine from and held-out ones, in which pears are preferred to apples and plums."""
+    for name, n, question in (("mined", 12, "Name fruit"), ("held_out", n_held_out, "Give fruit")):
         rows = [
             {"prompt": f"{question} {i}.", "chosen": f"pears {i}", "rejected": f"{'apples' if i % 5 else 'plums'} {i}"}
             for i in range(n)
         ]
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return tmp_path
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def refresh(folder, run_id, **settings):

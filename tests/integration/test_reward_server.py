@@ -33,6 +33,13 @@ def server(folder, *options, model="tests.scripts:by_words", env=None, port=None
         sys.executable, "-m", "autorule", "serve", str(rules), "--backend", "scripted", "--model", model,
         "--port", str(port), *options,
     ]  # fmt: skip
+    with running(command, port, env) as (url, process):
+        yield url, process
+
+
+@contextmanager
+def running(command, port, env=None):
+    """What `command` serves at the port; (its address, its process)."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
     url = f"http://127.0.0.1:{port}"
     try:

@@ -1,7 +1,6 @@
 """A reward server that follows the current version of a name, as a real process, while its clients go on."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 from autorule.registry import RuleSetRegistry
 from autorule.storage import write_text
 from tests.conftest import make_rule_set
-from tests.integration.test_reward_server import DEADLINE_S, call, free_port, no_cache, wait_until_up
+from tests.integration.test_reward_server import DEADLINE_S, call, free_port, no_cache, running
 
 pytestmark = pytest.mark.slow
 FRUIT = {"v0001": "pears", "v0002": "apples", "v0003": "plums"}
@@ -39,15 +38,8 @@ def server(registry, *options):
         str(registry.folder.parent), "--poll-s", "0.1", "--backend", "scripted", "--model",
         "tests.scripts:by_words_slowly", "--port", str(port), *options,
     ]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ.copy())
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_up(url, process)
+    with running(command, port) as (url, process):
         yield url, process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=DEADLINE_S)
 
 
 def wait_until(url, is_so):
