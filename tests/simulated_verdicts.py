@@ -8,12 +8,13 @@ from autorule.evaluation.matrix import PairMatrix
 def simulate(rng, agreements, n_prompts=1500, per_prompt=1, spread=0.0, discordant=None, duplicates=(), flips=0.03):
     """A matrix of rules that agree with people as often as `agreements` says, on the pairs that they tell apart.
 
-    `spread`: correlation of the agreement of pairs of one prompt. `discordant`: share of pairs that a rule tells apart,
-    30 to 50 % when left out. `duplicates`: (copy, original): a rule whose verdicts are another's but for `flips`.
+    `per_prompt`: pairs of each prompt, one number or one for each. `spread`: correlation of the agreement of pairs of
+    one prompt. `discordant`: share of pairs that a rule tells apart, 30 to 50 % when left out. `duplicates`: (copy,
+    original): a rule whose verdicts are another's but for `flips`.
     """
     agreements = np.asarray(agreements, dtype=float)
-    n, k = n_prompts * per_prompt, len(agreements)
     prompts = np.repeat(np.arange(n_prompts), per_prompt)
+    n, k = len(prompts), len(agreements)
     rates = rng.uniform(0.3, 0.5, k) if discordant is None else np.full(k, discordant)
     apart = rng.random((n, k)) < rates
     chance = np.broadcast_to(agreements, (n, k))

@@ -38,7 +38,7 @@ def accuracies(
             if name in right:
                 right[f"{name}, lengths alike"] = np.where(matched, right[name], np.nan)
     columns = np.column_stack([*right.values(), *(value - plain for value in right.values())])
-    estimates = bootstrap_means(columns, matrix.prompts, seed, rounds)
+    estimates = bootstrap_means(columns, matrix.prompts, seed, rounds, n_shares=len(right))
     found = []
     for i, (name, column) in enumerate(right.items()):
         n = int((~np.isnan(column)).sum())
@@ -58,18 +58,21 @@ def accuracies(
 def slice_accuracies(
     matrix: PairMatrix, rules: Sequence[Rule], reward: RewardConfig, rounds: int, seed: int
 ) -> list[SliceAccuracy]:
-    """Accuracy of the reward by each value, with enough pairs, of each column."""
+    """Accuracy of the reward by each value of each column; values with few pairs are one slice together."""
     right = pair_accuracy(*rewarded_scores(matrix, rules, reward))
     found = []
     for column, values in matrix.slices.items():
         names, place = np.unique(np.asarray(values), return_inverse=True)
-        n_known = np.bincount(place[~np.isnan(right)], minlength=len(names))
-        for index in np.flatnonzero(n_known >= LEAST_SLICE):
-            own = (place == index) & ~np.isnan(right)
-            [estimate] = bootstrap_means(right[own, None], matrix.prompts[own], seed, rounds)
-            found.append(
-                SliceAccuracy(column=column, value=str(names[index]), accuracy=estimate, n_pairs=int(own.sum()))
-            )
+        known = ~np.isnan(right)
+        n_known = np.bincount(place[known], minlength=len(names))
+        few = np.flatnonzero(n_known < LEAST_SLICE)
+        parts = [(str(names[i]), known & (place == i)) for i in np.flatnonzero(n_known >= LEAST_SLICE)]
+        if len(few):
+            name = f"({len(few)} values of fewer than {LEAST_SLICE} pairs each)"
+            parts.append((name, known & np.isin(place, few)))
+        for name, own in parts:
+            [estimate] = bootstrap_means(right[own, None], matrix.prompts[own], seed, rounds, n_shares=1)
+            found.append(SliceAccuracy(column=column, value=name, accuracy=estimate, n_pairs=int(own.sum())))
     return found
 
 

@@ -3,11 +3,14 @@
 Agreement is the share of discordant pairs (one side satisfies the rule, the other does not) whose preferred side
 satisfies it. Pairs of one prompt are not independent: the intervals (Wilson's) and the exact binomial tests go by the
 effective sample size p(1 - p) / var(p), with the variance of a ratio over prompts (Cochran, Sampling Techniques, ch. 6
-and 9), which is itself uncertain when prompts are few: it is lowered by the ratio of the normal to Student's quantile
-(Korn and Graubard 1998), and no p-value is below that of Student's test. Decisions over many rules control the false
-discovery rate (Benjamini and Hochberg 1995).
+and 9), which is itself uncertain when prompts are few or one has most of the pairs: it is lowered by the ratio of the
+normal to Student's quantile (Korn and Graubard 1998), with degrees of freedom by Kish's number of prompts, and no
+p-value is below that of Student's test. Where prompts count as fewer than FEW_PROMPTS, none is below that of a test
+that turns the answers of whole prompts around at random, either, which needs no assumption about their sizes.
+Decisions over many rules control the false discovery rate (Benjamini and Hochberg 1995).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +19,10 @@ from autorule.evaluation.matrix import Bools, Floats, Ints, PairMatrix
 
 CONFIDENCE = 0.95
 FALSE_DISCOVERY_RATE = 0.05
+FEW_PROMPTS = 50
+FLIPS = 20_000
+MOST_EXACT = 14
+"""Prompts whose 2 ** n turnings are all looked at; of more, FLIPS are drawn."""
 
 
 class Agreement(NamedTuple):
@@ -51,6 +58,7 @@ def measure_agreement(matrix: PairMatrix, rate: float = FALSE_DISCOVERY_RATE) ->
     tail = stats.binom.cdf(np.minimum(hits, sizes - hits), sizes, 0.5)
     p_values = np.where(sizes > 0, np.minimum(1.0, 2 * tail), 1.0)
     p_values = np.maximum(p_values, _student_p(agrees, discordant, matrix.prompts))
+    p_values = np.maximum(p_values, _flipped_p(agrees, discordant, matrix.prompts))
     adjusted = stats.false_discovery_control(p_values) if len(p_values) else p_values
     return Agreement(n.astype(np.int64), share, low, high, effective, p_values, adjusted <= rate)
 
@@ -59,7 +67,7 @@ def effective_sizes(agrees: Bools, discordant: Bools, prompts: Ints) -> Floats:
     """How many independent pairs would tell as much as these, for each rule; at most the number of discordant pairs.
 
     With one discordant pair for each prompt that is their number. Where all agree, or none, there is no variance to go
-    by, and each prompt counts as one.
+    by, and it is Kish's number of prompts.
     """
     from scipy import stats
 
@@ -68,7 +76,7 @@ def effective_sizes(agrees: Bools, discordant: Bools, prompts: Ints) -> Floats:
         effective = found.share * (1 - found.share) / found.variance
         quantile = 0.5 + CONFIDENCE / 2
         effective = effective * (stats.norm.ppf(quantile) / stats.t.ppf(quantile, found.n_prompts - 1)) ** 2
-    effective = np.where(np.isfinite(effective), np.minimum(effective, found.n), found.n_prompts)
+    effective = np.where(np.isnan(effective), found.n_prompts, np.minimum(effective, found.n))
     return np.where(found.alone, found.n, effective).astype(np.float64)
 
 
@@ -76,8 +84,9 @@ class _OverPrompts(NamedTuple):
     """Of each rule: the share as a ratio of sums over prompts, and its variance."""
 
     n: Floats
-    n_prompts: Ints
-    """With a discordant pair."""
+    n_prompts: Floats
+    """With a discordant pair, as (Σm)² / Σm² of the pairs m of each (Kish, Survey Sampling, ch. 11): their number where
+    all have as many, near 1 where one has nearly all; 0 where there is none."""
     share: Floats
     variance: Floats
     alone: Bools
@@ -86,11 +95,13 @@ class _OverPrompts(NamedTuple):
 
 def _over_prompts(agrees: Bools, discordant: Bools, prompts: Ints) -> _OverPrompts:
     hits, sizes = by_prompt(agrees, prompts), by_prompt(discordant, prompts)
-    n, n_prompts = sizes.sum(axis=0), (sizes > 0).sum(axis=0)
+    n, n_prompts = sizes.sum(axis=0), kish(sizes)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = hits.sum(axis=0) / n
         residuals = hits - share * sizes
-        variance = n_prompts / (n_prompts - 1) * (residuals**2).sum(axis=0) / n**2
+        # A prompt draws the share towards itself, the more so the more of the pairs it has: its residual is too small
+        # by that (the correction CR2 of Bell and McCaffrey 2002).
+        variance = (residuals**2 / (1 - sizes / n)).sum(axis=0) / n**2
     return _OverPrompts(n, n_prompts, share, variance, sizes.max(axis=0, initial=0) <= 1)
 
 
@@ -104,6 +115,42 @@ def _student_p(agrees: Bools, discordant: Bools, prompts: Ints) -> Floats:
         p_values = 2 * stats.t.sf(t, found.n_prompts - 1)
     usable = ~found.alone & (found.variance > 0) & np.isfinite(p_values)
     return np.where(usable, p_values, 0.0)
+
+
+def _flipped_p(agrees: Bools, discordant: Bools, prompts: Ints) -> Floats:
+    """Of the test by random signs of whole prompts, two-sided, where these are few and have several discordant pairs;
+    0 elsewhere. The same signs in every call."""
+    found = _over_prompts(agrees, discordant, prompts)
+    p_values = np.zeros(len(found.n))
+    few = np.flatnonzero(~found.alone & (found.n_prompts < FEW_PROMPTS) & (found.n > 0))
+    if not len(few):
+        return p_values
+    ahead = 2 * by_prompt(agrees[:, few], prompts) - by_prompt(discordant[:, few], prompts)
+    ahead = ahead[(ahead != 0).any(axis=1)]
+    n_reached, n_signs = np.zeros(len(few)), 0
+    for signs in _signs(len(ahead)):
+        n_reached += (np.abs(signs @ ahead) >= np.abs(ahead.sum(axis=0)) - 1e-9).sum(axis=0)
+        n_signs += len(signs)
+    exact = len(ahead) <= MOST_EXACT
+    p_values[few] = n_reached / n_signs if exact else (n_reached + 1) / (n_signs + 1)
+    return p_values
+
+
+def _signs(n: int) -> Iterator[Floats]:
+    """Rows of n signs: all that there are, or FLIPS random ones in blocks."""
+    if n <= MOST_EXACT:
+        bits = np.arange(2**n)[:, None] >> np.arange(n)
+        yield 1.0 - 2.0 * (bits & 1)
+        return
+    rng = np.random.default_rng(0)
+    for _ in range(FLIPS // 1000):
+        yield rng.choice([-1.0, 1.0], size=(1000, n))
+
+
+def kish(sizes: Floats) -> Floats:
+    """How many prompts of one size would tell as much as these, of each column of sizes (prompts × columns)."""
+    squares = (sizes**2).sum(axis=0)
+    return np.asarray(np.where(squares > 0, sizes.sum(axis=0) ** 2 / np.maximum(squares, 1e-300), 0.0))
 
 
 def by_prompt(values: Bools | Floats, prompts: Ints) -> Floats:

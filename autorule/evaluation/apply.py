@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from autorule.errors import RuleSetError
+from autorule.errors import ConfigError, RuleSetError
 from autorule.evaluation.agreement import Agreement, measure_agreement
 from autorule.evaluation.choosing import ALL, choose_weights, dev_and_test
 from autorule.evaluation.matrix import NO, YES, PairMatrix
@@ -13,7 +14,7 @@ from autorule.evaluation.records import Interval, WeightingResult, Weightings
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
 from autorule.evaluation.selection import Selected, select_rules
 from autorule.evaluation.splits import on_test, promotion_split
-from autorule.evaluation.weighting import pair_accuracy, pair_scores
+from autorule.evaluation.weighting import on_model, pair_accuracy, pair_scores
 from autorule.records import Rule
 from autorule.rule_editing import changed, without_dangling
 from autorule.rule_sets import Edit, RuleSet
@@ -38,18 +39,24 @@ def select(
     are noted in the set, so that no later evaluation uses them. Pinned rules stay, with a weight of 1 where the method
     gives them none. `invert`: other rules that reliably point the wrong way are turned around instead of dropped.
     `hold_out_promotion`: prompts of the promotion split are in neither dev nor test, so that they can decide later.
-    Statistics in the rules are those on dev. Raises RuleSetError when nothing is kept, ConfigError for an unknown
-    method or too few prompts.
+    Prompts that the rules were mined from, or chosen by before, are in neither. Statistics in the rules are those on
+    dev. Raises RuleSetError when nothing is kept, ConfigError for an unknown method or too few prompts.
     """
     edits: list[Edit] = []
+    unseen = np.flatnonzero([prompt_id not in rule_set.seen_prompts for prompt_id in prompt_ids])
+    n_seen = matrix.n_pairs - len(unseen)
+    if not len(unseen):
+        raise ConfigError("the rules were mined from, or chosen by, every prompt of the evaluation: take other pairs")
+    matrix, prompt_ids = matrix.of(unseen), [prompt_ids[i] for i in unseen]
     if hold_out_promotion:
         used = np.flatnonzero(~promotion_split(matrix.prompts))
         matrix, prompt_ids = matrix.of(used), [prompt_ids[i] for i in used]
     if invert:
         rule_set, matrix, edits = _inverted(rule_set, matrix, by, rate, seed)
-    weightings = choose_weights(matrix, rate, rounds, seed, method)
+    min_scored = rule_set.reward.min_scored
+    weightings = choose_weights(matrix, rate, rounds, seed, method, min_scored)
     [chosen] = [result for result in weightings.results if result.method == weightings.chosen]
-    dev, test = dev_and_test(matrix, seed)
+    dev, test = dev_and_test(matrix, seed, min_scored)
     found = measure_agreement(dev, rate)
     decisions = select_rules(dev, rate, agreement=found)
     kept = []
@@ -66,34 +73,54 @@ def select(
             f"none of {len(rule_set.rules)} rules agrees with people beyond chance, or gets a weight by "
             f"{chosen.method}; nothing is written: --by uniform{ALL} keeps all that do not point the wrong way"
         )
-    reason = _told(weightings, chosen, _test_of_written(kept, test, rounds, seed), rule_set.reward.scale)
+    written = _test_of_written(kept, chosen, test, rounds, seed)
+    reason = _told(weightings, chosen, written, rule_set.reward.scale)
+    if n_seen:
+        reason += f"; {n_seen} pairs whose prompts the rules were mined from, or chosen by, are in neither"
     edits.append(Edit(action="weighted", by=by, rule_id="*", reason=reason))
     is_dev = ~on_test(matrix.prompts, seed)
     tuned = {*rule_set.tuned_prompts, *(prompt_ids[i] for i in np.flatnonzero(is_dev))}
     return changed(rule_set, without_dangling(kept), edits, tuned_prompts=tuple(sorted(tuned))), weightings
 
 
-def _test_of_written(kept: Sequence[Rule], test: PairMatrix, rounds: int, seed: int) -> Interval:
-    """Accuracy on test of the weights as they are written, those of pinned rules among them."""
+class Written(NamedTuple):
+    """The weights as they are written, those of pinned rules among them."""
+
+    test: Interval
+    rule_weight: float | None
+    """What to multiply the fraction with beside the reward model's score; of hinge only."""
+
+
+def _test_of_written(
+    kept: Sequence[Rule], chosen: WeightingResult, test: PairMatrix, rounds: int, seed: int
+) -> Written:
+    """Accuracy on test; of hinge together with the reward model, where each weight counts as much as it was fitted to,
+    and that of a pinned rule as much as the mean."""
     weight = {rule.rule_id: rule.weight for rule in kept}
     weights = np.array([weight.get(rule_id, 0.0) for rule_id in test.rule_ids])
-    right = np.nan_to_num(pair_accuracy(*pair_scores(test, weights)), nan=0.5)
-    return bootstrap_means(right[:, None], test.prompts, seed, rounds)[0]
+    rule_weight = None
+    if chosen.rule_weight is not None:
+        if chosen.weights:
+            weights *= chosen.rule_weight / sum(chosen.weights.values())
+        rule_weight = float(weights.sum())
+    scores = pair_scores(test, weights) if rule_weight is None else on_model(test, weights)
+    right = np.nan_to_num(pair_accuracy(*scores), nan=0.5)
+    [interval] = bootstrap_means(right[:, None], test.prompts, seed, rounds, n_shares=1)
+    return Written(interval, rule_weight)
 
 
 def _inverted(
     rule_set: RuleSet, matrix: PairMatrix, by: str, rate: float, seed: int
 ) -> tuple[RuleSet, PairMatrix, list[Edit]]:
-    """Rules that dev says point the wrong way, turned around, in the set and in the matrix: but for pinned ones, and
-    those whose opposite is in the set already."""
-    dev, _ = dev_and_test(matrix, seed)
+    """Rules that dev says point the wrong way, and the right way when turned around: turned around in the set and in
+    the matrix, but for pinned ones, and those whose opposite is in the set already."""
     rules, edits = list(rule_set.rules), []
     ids = {rule.rule_id for rule in rules}
-    wrong = [
-        i
-        for i, one in enumerate(select_rules(dev, rate))
-        if one.decision == "reversed" and not rules[i].pinned and _opposite_id(rules[i]) not in ids
-    ]
+    dev, _ = dev_and_test(matrix, seed, rule_set.reward.min_scored)
+    free = [i for i, rule in enumerate(rules) if not rule.pinned and _opposite_id(rule) not in ids]
+    before, turned = select_rules(dev, rate), select_rules(_mirrored(dev, free, dev.rule_ids), rate)
+    # Where N/A counts as yes or no, the opposite of a rule that points the wrong way may do so too.
+    wrong = [i for i in free if before[i].decision == "reversed" and turned[i].decision in ("keep", "duplicate")]
     for i in wrong:
         after = rules[i].model_copy(update={"inverted": not rules[i].inverted, "contradicts": ()})
         after = after.model_copy(update={"rule_id": _opposite_id(rules[i])})
@@ -141,16 +168,18 @@ def _why(decision: Selected, method: str) -> str:
     return f"{decision.decision}: {decision.reason}"
 
 
-def _told(weightings: Weightings, chosen: WeightingResult, written: Interval, scale: float) -> str:
-    hinge = chosen.rule_weight is not None
-    beside = "" if chosen.rule_weight is None else (
-        f", together with the reward model's raw score and a rule_weight of {chosen.rule_weight / scale:.4g}"
+def _told(weightings: Weightings, chosen: WeightingResult, written: Written, scale: float) -> str:
+    pinned = "" if written.test == chosen.test else f", and with the pinned rules on {_percent(written.test)}"
+    beside = "" if written.rule_weight is None else (
+        f", together with the reward model's raw score and a rule_weight of {written.rule_weight / scale:.4g}"
     )  # fmt: skip
-    pinned = "" if hinge or written == chosen.test else f", and with the pinned rules on {_percent(written)}"
+    unscored = (
+        f"; {weightings.n_unscored} pairs without enough verdicts are in neither" if weightings.n_unscored else ""
+    )
     return (
-        f"{chosen.method}: right on {_percent(chosen.test)} of {weightings.n_test_pairs} test pairs{beside}{pinned}, "
+        f"{chosen.method}: right on {_percent(chosen.test)} of {weightings.n_test_pairs} test pairs{pinned}{beside}, "
         f"where all rules alike are on {_percent(weightings.uniform_test)}; on {weightings.n_dev_pairs} dev pairs "
-        f"{chosen.dev_accuracy:.1%} out of fold"
+        f"{chosen.dev_accuracy:.1%} out of fold{unscored}"
     )
 
 

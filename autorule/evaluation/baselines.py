@@ -17,7 +17,7 @@ def baseline_scores(matrix: PairMatrix, by: PairMatrix | None = None) -> dict[st
     if matrix.chosen_length is not None and matrix.rejected_length is not None:
         ways["longer response"] = matrix.chosen_length, matrix.rejected_length
     favoured = (by or matrix).chosen_first
-    if matrix.chosen_first is not None and favoured is not None:
+    if matrix.chosen_first is not None and favoured is not None and not np.isnan(favoured).all():
         first = np.nanmean(favoured) >= 0.5
         name = "response that the data gives first" if first else "response that the data gives second"
         score = matrix.chosen_first if first else 1 - matrix.chosen_first

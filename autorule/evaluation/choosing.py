@@ -2,7 +2,7 @@
 and reported once on test prompts that neither selection nor weights have seen.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -31,6 +31,8 @@ from autorule.evaluation.weighting import (
 FOLDS = 5
 LEAST_DEV_PROMPTS = 10
 LEAST_TEST_PROMPTS = 5
+LEAST_SCORED = 0.8
+"""Share of the rules that must have a verdict on both sides, as min_scored of a reward asks by default."""
 PENALTIES = (0.01, 0.1, 1.0, 10.0)
 """Inverse strengths of a penalty (scikit-learn's C) among which cross-validation chooses."""
 ALL = ":all"
@@ -46,11 +48,16 @@ class Method(NamedTuple):
     all_rules: bool
 
     def weigh(self, fit: Fit, matrix: PairMatrix, decisions: Sequence[Selected]) -> Floats:
-        """A weight for each rule, none negative; 0 for what is not kept."""
-        kept = _kept(decisions, self.all_rules)
+        """A weight for each rule, none negative; 0 for what is not kept. Rules that would get a negative one are left
+        out, and the others fitted again without them."""
+        kept = np.array(_kept(decisions, self.all_rules), dtype=np.int64)
         weights = np.zeros(matrix.n_rules)
-        if kept:
-            weights[kept] = np.maximum(0.0, fit(matrix.of(rules=kept)))
+        while len(kept):
+            fitted = fit(matrix.of(rules=kept.tolist()))
+            if (fitted >= 0).all():
+                weights[kept] = fitted
+                break
+            kept = kept[fitted >= 0]
         return weights
 
     def right(self, matrix: PairMatrix, weights: Floats) -> Floats:
@@ -61,11 +68,13 @@ class Method(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """Dev pairs to fit on, with what selection says of the rules on them alone, and other prompts to measure on."""
+    """Pairs to fit on, what selection says of the rules on them alone, and pairs of other prompts to measure on."""
 
     train: PairMatrix
     decisions: Sequence[Selected]
     held_out: PairMatrix
+    rows: Ints
+    """Of the held-out pairs in the matrix that the fold is of."""
 
 
 def methods(with_model: bool = False) -> list[Method]:
@@ -91,35 +100,37 @@ def choose_weights(
     rounds: int = ROUNDS,
     seed: int = 0,
     by: str = "best",
+    min_scored: float = LEAST_SCORED,
 ) -> Weightings:
     """Every method's figure on dev and on test, and the chosen one: the best on dev, or the one named `by`.
 
-    Weights of rules that are not proven, and weights on top of a reward model (hinge), which are scored together with
-    it and know more than the others, are chosen by name only. Raises ConfigError for an unknown name
-    and for too few prompts.
+    Pairs on which the verifier failed on more than 1 - `min_scored` of the rules are in neither. Weights of rules that
+    are not proven, and weights on top of a reward model (hinge), which are scored together with it and know more than
+    the others, are chosen by name only. Raises ConfigError for an unknown name and for too few prompts.
     """
     known = methods(matrix.chosen_model is not None)
     names = [method.name for method in known]
     if by != "best" and by not in names:
         hint = "; hinge needs scores of a reward model in the evaluation" if by.startswith(HINGE) else ""
         raise ConfigError(f"no weighting {by!r}: choose best, {', '.join(names)}{hint}")
-    dev, test = dev_and_test(matrix, seed)
+    dev, test = dev_and_test(matrix, seed, min_scored)
     decisions = select_rules(dev, rate)
     with one_thread():
-        folds = [Fold(dev.of(a), select_rules(dev.of(a), rate), dev.of(b)) for a, b in _folds(dev, seed)]
+        folds = make_folds(dev, rate, seed)
         fitted = [_fit(method, folds, dev, decisions) for method in known]
     right = [method.right(test, weights) for method, (_, weights) in zip(known, fitted, strict=True)]
     plain = known[0].right(test, np.ones(test.n_rules))
     baselines = {name: pair_accuracy(*scores) for name, scores in baseline_scores(test, dev).items()}
-    columns = np.column_stack([plain, *right, *(one - plain for one in right), *baselines.values()])
-    first, *others = bootstrap_means(columns, test.prompts, seed, rounds)
-    n = len(known)
+    shares = [plain, *right, *baselines.values()]
+    columns = np.column_stack([*shares, *(one - plain for one in right)])
+    first, *others = bootstrap_means(columns, test.prompts, seed, rounds, n_shares=len(shares))
+    differences = others[len(shares) - 1 :]
     results = [
         WeightingResult(
             method=method.name,
             dev_accuracy=accuracy,
             test=others[i],
-            over_uniform=others[n + i],
+            over_uniform=differences[i],
             weights=_scaled(matrix.rule_ids, weights),
             rule_weight=float(weights.sum()) if method.name.startswith(HINGE) else None,
         )
@@ -131,40 +142,41 @@ def choose_weights(
         n_test_pairs=test.n_pairs,
         n_dev_prompts=dev.n_prompts,
         n_test_prompts=test.n_prompts,
+        n_unscored=matrix.n_pairs - dev.n_pairs - test.n_pairs,
         kept=tuple(matrix.rule_ids[i] for i in _kept(decisions, all_rules=False)),
         uniform_test=first,
-        baselines_test=dict(zip(baselines, others[2 * n :], strict=True)),
+        baselines_test=dict(zip(baselines, others[len(known) : len(shares) - 1], strict=True)),
         results=tuple(results),
         chosen=max(ranked, key=lambda result: round(result.dev_accuracy, 6)).method if by == "best" else by,
     )
 
 
-def cross_validate(matrix: PairMatrix, fit: Fit, seed: int = 0) -> Floats:
-    """Whether each pair is told right by weights that were fitted without any pair of its prompt: 1, ½ or 0.
-
-    Raises ConfigError for fewer prompts than folds.
-    """
-    right = np.full(matrix.n_pairs, np.nan)
-    for train, held_out in _folds(matrix, seed):
-        right[held_out] = pair_accuracy(*pair_scores(matrix.of(held_out), fit(matrix.of(train))))
-    return right
-
-
-def _folds(matrix: PairMatrix, seed: int) -> Iterator[tuple[Ints, Ints]]:
+def make_folds(matrix: PairMatrix, rate: float, seed: int = 0) -> list[Fold]:
+    """Folds of whole prompts: each pair is held out once. Raises ConfigError for fewer prompts than folds."""
     from sklearn.model_selection import GroupKFold
 
     if matrix.n_prompts < FOLDS:
         raise ConfigError(f"{matrix.n_prompts} prompts are too few to cross-validate in {FOLDS} folds")
-    folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
-    yield from folds.split(np.zeros(matrix.n_pairs), groups=matrix.prompts)
+    splitter = GroupKFold(FOLDS, shuffle=True, random_state=seed)
+    folds = []
+    for fitted_on, rows in splitter.split(np.zeros(matrix.n_pairs), groups=matrix.prompts):
+        train = matrix.of(fitted_on)
+        folds.append(Fold(train, select_rules(train, rate), matrix.of(rows), rows))
+    return folds
+
+
+def out_of_fold(method: Method, fit: Fit, folds: Sequence[Fold]) -> Floats:
+    """Whether each pair is told right (1, ½ or 0) by rules that were selected, and weights that were fitted, without
+    any pair of its prompt."""
+    right = np.full(sum(len(fold.rows) for fold in folds), np.nan)
+    for fold in folds:
+        right[fold.rows] = method.right(fold.held_out, method.weigh(fit, fold.train, fold.decisions))
+    return right
 
 
 def _fit(method: Method, folds: Sequence[Fold], dev: PairMatrix, decisions: Sequence[Selected]) -> tuple[float, Floats]:
     """(out-of-fold accuracy on dev, weights refitted on all of it) with the best strength of penalty."""
-    accuracies = []
-    for fit in method.fits:
-        right = [method.right(f.held_out, method.weigh(fit, f.train, f.decisions)) for f in folds]
-        accuracies.append(float(np.concatenate(right).mean()))
+    accuracies = [float(out_of_fold(method, fit, folds).mean()) for fit in method.fits]
     best = int(np.argmax(np.round(accuracies, 6)))
     return accuracies[best], method.weigh(method.fits[best], dev, decisions)
 
@@ -175,14 +187,24 @@ def _kept(decisions: Sequence[Selected], all_rules: bool) -> list[int]:
     return [i for i, one in enumerate(decisions) if one.decision not in out]
 
 
-def dev_and_test(matrix: PairMatrix, seed: int) -> tuple[PairMatrix, PairMatrix]:
-    """The pairs to choose by, and those to test on. Raises ConfigError when either has too few prompts."""
-    test: Bools = on_test(matrix.prompts, seed)
-    dev_part, test_part = matrix.of(~test), matrix.of(test)
+def dev_and_test(matrix: PairMatrix, seed: int, min_scored: float = LEAST_SCORED) -> tuple[PairMatrix, PairMatrix]:
+    """The pairs to choose by, and those to test on; without those on which the verifier failed.
+
+    Raises ConfigError when either has too few prompts.
+    """
+    scored = matrix.of(matrix.scored(min_scored))
+    test: Bools = on_test(scored.prompts, seed)
+    dev_part, test_part = scored.of(~test), scored.of(test)
     if dev_part.n_prompts < LEAST_DEV_PROMPTS or test_part.n_prompts < LEAST_TEST_PROMPTS:
+        unscored = matrix.n_pairs - scored.n_pairs
+        left_out = f"; the verifier failed on {unscored} of {matrix.n_pairs} pairs" if unscored else ""
+        chosen_by = "" if dev_part.n_prompts or not test_part.n_prompts else (
+            "; these are prompts that no selection by this seed was made by: what is left to test a selection on"
+        )  # fmt: skip
         raise ConfigError(
-            f"{matrix.n_prompts} prompts are too few to choose weights: {dev_part.n_prompts} to choose by and "
+            f"{scored.n_prompts} prompts are too few to choose weights: {dev_part.n_prompts} to choose by and "
             f"{test_part.n_prompts} to test on, where {LEAST_DEV_PROMPTS} and {LEAST_TEST_PROMPTS} are the least"
+            f"{left_out}{chosen_by}"
         )
     return dev_part, test_part
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autorule.errors import InputError
-from autorule.evaluation.agreement import measure_agreement
+from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE, measure_agreement
 from autorule.evaluation.matrix import UNSCORED, Bools, Floats, Ints, PairMatrix
 from autorule.evaluation.reading import matrix_pairs, read_matrix
 from autorule.evaluation.records import Interval
@@ -38,8 +38,10 @@ class Compared(Record):
     """Of prompts that none of the compared sets was mined from, or kept or weighed by."""
     n_seen: int
     """Pairs of such prompts, which are left out."""
+    n_unscored: int = 0
+    """Of n_pairs: those with a side that has no reward, because the verifier failed. They count for nothing."""
     accuracy: Interval
-    """As the set's own reward counts; a pair without a reward on both sides is a tie."""
+    """As the set's own reward counts; a pair to one of whose sides no rule applies is a tie."""
     question_tokens: int
     """Of all questions about one completion, estimated at four bytes each; its conversation comes on top once."""
     tokens_per_completion: float | None
@@ -53,6 +55,9 @@ class Difference(Record):
     rule_set: str
     minus: str
     n_pairs: int
+    """Measured by both."""
+    n_unscored: int = 0
+    """Left out besides, because the verifier failed on them for one of the sets."""
     accuracy: Interval
     """Accuracy of the one minus that of the other, paired; bootstrap over prompts."""
 
@@ -93,8 +98,9 @@ class EvaluatedRun(NamedTuple):
         return np.asarray(chosen | rejected)
 
     def right(self) -> Floats:
+        """Of each pair 1, ½ or 0; NaN where the verifier failed."""
         scores = rewarded_scores(self.matrix, self.rule_set.rules, self.rule_set.reward)
-        return np.nan_to_num(pair_accuracy(*scores), nan=0.5)
+        return np.where(self.failed(), np.nan, np.nan_to_num(pair_accuracy(*scores), nan=0.5))
 
 
 def compare(folders: Sequence[Path], rounds: int = ROUNDS, seed: int = 0) -> Comparison:
@@ -153,8 +159,9 @@ def read_run(folder: Path, rule_set: RuleSet | None = None) -> EvaluatedRun:
 
 def _about(run: EvaluatedRun, n_before: int, rounds: int, seed: int) -> Compared:
     rules = run.rule_set.rules
-    found = measure_agreement(run.matrix)
-    [estimate] = bootstrap_means(run.right()[:, None], run.matrix.prompts, seed, rounds)
+    found = measure_agreement(run.matrix, run.manifest.config.get("false_discovery_rate", FALSE_DISCOVERY_RATE))
+    right = run.right()
+    [estimate] = bootstrap_means(right[:, None], run.matrix.prompts, seed, rounds, n_shares=1)
     file = run.manifest.inputs.get("held_out", run.manifest.inputs.get("pairs"))
     return Compared(
         folder=str(run.folder),
@@ -165,6 +172,7 @@ def _about(run: EvaluatedRun, n_before: int, rounds: int, seed: int) -> Compared
         n_significant=int((found.significant & (found.agreement > 0.5)).sum()),
         n_pairs=run.matrix.n_pairs,
         n_seen=n_before - run.matrix.n_pairs,
+        n_unscored=int(np.isnan(right).sum()),
         accuracy=estimate,
         question_tokens=sum(estimate_tokens(rule.text) for rule in rules if rule.check is None),
         tokens_per_completion=_tokens_per_completion(run.manifest),
@@ -172,14 +180,16 @@ def _about(run: EvaluatedRun, n_before: int, rounds: int, seed: int) -> Compared
 
 
 def _difference(one: EvaluatedRun, other: EvaluatedRun, rounds: int, seed: int) -> dict[str, Any]:
-    """n_pairs and accuracy of a Difference."""
+    """n_pairs, n_unscored and accuracy of a Difference."""
     gains, prompts = paired_gains(one, other)
     [estimate] = bootstrap_means(gains[:, None], prompts, seed, rounds)
-    return {"n_pairs": len(gains), "accuracy": estimate}
+    n_unscored = int(np.isnan(gains).sum())
+    return {"n_pairs": len(gains) - n_unscored, "n_unscored": n_unscored, "accuracy": estimate}
 
 
 def paired_gains(one: EvaluatedRun, other: EvaluatedRun) -> tuple[Floats, Ints]:
-    """(of each pair that both measured: how much more right `one` is, from -1 to 1; the number of its prompt).
+    """(of each pair that both have: how much more right `one` is, from -1 to 1, NaN where the verifier failed for one
+    of them; the number of its prompt).
 
     Raises InputError when they share no pair, or prefer different sides of one.
     """

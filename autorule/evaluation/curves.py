@@ -3,10 +3,10 @@
 import numpy as np
 
 from autorule.evaluation.agreement import measure_agreement
+from autorule.evaluation.choosing import LEAST_SCORED, dev_and_test
 from autorule.evaluation.matrix import Floats, PairMatrix
-from autorule.evaluation.records import CurvePoint, Curves, Interval
+from autorule.evaluation.records import CurvePoint, Curves
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
-from autorule.evaluation.splits import on_test
 from autorule.evaluation.weighting import log_odds, pair_accuracy, pair_scores
 
 STEPS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 75, 100, 150, 200)
@@ -14,40 +14,48 @@ PAIR_STEPS = (25, 50, 100, 200, 400, 800, 1600, 3200, 6400)
 DRAWS = 20
 
 
-def learning_curves(matrix: PairMatrix, rounds: int = ROUNDS, seed: int = 0) -> Curves:
-    """Accuracy on test prompts by the number of rules (surest first by dev) and by the number of pairs of dev."""
-    test = on_test(matrix.prompts, seed)
-    dev_part, test_part = matrix.of(~test), matrix.of(test)
-    return Curves(by_rules=_by_rules(dev_part, test_part, rounds, seed), by_pairs=_by_pairs(dev_part, test_part, seed))
+def learning_curves(
+    matrix: PairMatrix, rounds: int = ROUNDS, seed: int = 0, min_scored: float = LEAST_SCORED
+) -> Curves:
+    """Accuracy on test prompts by the number of rules (surest first by dev) and by the number of pairs of dev.
+
+    Raises ConfigError when dev or test has too few prompts.
+    """
+    dev, test = dev_and_test(matrix, seed, min_scored)
+    by_rules, by_pairs = _by_rules(dev, test), _by_pairs(dev, test, seed)
+    return Curves(
+        by_rules=_points(by_rules, test, rounds, seed),
+        by_pairs=_points(by_pairs, test, rounds, seed),
+    )
 
 
-def _by_rules(dev: PairMatrix, test: PairMatrix, rounds: int, seed: int) -> tuple[CurvePoint, ...]:
+def _points(right: dict[int, Floats], test: PairMatrix, rounds: int, seed: int) -> tuple[CurvePoint, ...]:
+    columns = np.column_stack(list(right.values()))
+    found = bootstrap_means(columns, test.prompts, seed, rounds, n_shares=len(right))
+    return tuple(CurvePoint(n=n, accuracy=one) for n, one in zip(right, found, strict=True))
+
+
+def _by_rules(dev: PairMatrix, test: PairMatrix) -> dict[int, Floats]:
+    """Number of rules -> whether each test pair is told right by as many, with equal weights."""
     order = np.argsort(-np.nan_to_num(measure_agreement(dev).low), kind="stable")
     sizes = [n for n in STEPS if n < dev.n_rules] + [dev.n_rules]
-    columns = np.column_stack([_told(test, np.isin(np.arange(dev.n_rules), order[:n]).astype(float)) for n in sizes])
-    found = bootstrap_means(columns, test.prompts, seed, rounds)
-    return tuple(CurvePoint(n=n, accuracy=one) for n, one in zip(sizes, found, strict=True))
+    return {n: _told(test, np.isin(np.arange(dev.n_rules), order[:n]).astype(float)) for n in sizes}
 
 
-def _by_pairs(dev: PairMatrix, test: PairMatrix, seed: int) -> tuple[CurvePoint, ...]:
-    """Pairs are drawn prompt by prompt, in the order of a permutation, until there are so many; the last is cut."""
+def _by_pairs(dev: PairMatrix, test: PairMatrix, seed: int) -> dict[int, Floats]:
+    """Number of pairs -> how often each test pair is told right, over the draws of so many pairs of dev.
+
+    Pairs are drawn prompt by prompt, in the order of a permutation, until there are so many; the last is cut.
+    """
     rng = np.random.default_rng(seed)
+    distinct, inverse = np.unique(dev.prompts, return_inverse=True)
     sizes = [n for n in PAIR_STEPS if n < dev.n_pairs] + [dev.n_pairs]
-    accuracies = np.empty((DRAWS, len(sizes)))
-    for draw in range(DRAWS):
-        distinct, inverse = np.unique(dev.prompts, return_inverse=True)
+    right = {n: np.zeros(test.n_pairs) for n in sizes}
+    for _ in range(DRAWS):
         order = np.argsort(rng.permutation(len(distinct))[inverse], kind="stable")
-        for column, n in enumerate(sizes):
-            weights = np.maximum(0.0, log_odds(dev.of(order[:n])))
-            accuracies[draw, column] = _told(test, weights).mean()
-    low, high = np.quantile(accuracies, [0.025, 0.975], axis=0)
-    means = accuracies.mean(axis=0)
-    # The last is all of dev, the same in every draw: there is no spread to tell.
-    ends = [*((float(a), float(b)) for a, b in zip(low[:-1], high[:-1], strict=True)), (None, None)]
-    return tuple(
-        CurvePoint(n=n, accuracy=Interval(value=float(means[i]), low=ends[i][0], high=ends[i][1]))
-        for i, n in enumerate(sizes)
-    )
+        for n in sizes:
+            right[n] += _told(test, np.maximum(0.0, log_odds(dev.of(order[:n])))) / DRAWS
+    return right
 
 
 def _told(matrix: PairMatrix, weights: Floats) -> Floats:

@@ -43,11 +43,11 @@ def evaluate(
     with one_thread():
         phi = phi_of_verdicts(matrix)
         tokens = [estimate_tokens(rule.text) for rule in rules]
-        weightings, curves, no_weightings = _from_dev(matrix, rate, rounds, seed)
+        weightings, curves, no_weightings = _from_dev(matrix, rate, rounds, seed, reward.min_scored)
         return Evaluation(
             n_pairs=matrix.n_pairs,
             n_prompts=matrix.n_prompts,
-            rules=tuple(rule_statistics(matrix, rules, phi, tokens, flips or {}, rate)),
+            rules=tuple(rule_statistics(matrix, rules, phi, tokens, flips or {}, rate, reward.min_scored)),
             accuracies=tuple(accuracies(matrix, rules, reward, rounds, seed)),
             slices=tuple(slice_accuracies(matrix, rules, reward, rounds, seed)),
             margins=tuple(margin_bins(matrix, rules)),
@@ -65,15 +65,15 @@ def evaluate(
 
 
 def _from_dev(
-    matrix: PairMatrix, rate: float, rounds: int, seed: int
+    matrix: PairMatrix, rate: float, rounds: int, seed: int, min_scored: float
 ) -> tuple[Weightings | None, Curves | None, str | None]:
     """What needs dev and test; without enough prompts the reason."""
     try:
-        weightings = choose_weights(matrix, rate, rounds, seed)
+        weightings = choose_weights(matrix, rate, rounds, seed, min_scored=min_scored)
     except ConfigError as error:
         return None, None, str(error)
-    return weightings, learning_curves(matrix, rounds, seed), None
+    return weightings, learning_curves(matrix, rounds, seed, min_scored), None
 
 
 def _rounded(values: Floats) -> Matrix:
-    return tuple(tuple(float(x) for x in row) for row in np.round(values, 4))
+    return tuple(tuple(float(x) if np.isfinite(x) else None for x in row) for row in np.round(values, 4))

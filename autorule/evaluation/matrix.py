@@ -13,6 +13,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 YES, NO, NOT_APPLICABLE, UNSCORED = 1, 0, 2, -1
+ROUNDING = 1e-9
 NA_VALUES = {"excluded": np.nan, "satisfied": 1.0, "unsatisfied": 0.0}
 BY_PAIR_AND_RULE = ("chosen", "rejected", "chosen_p", "rejected_p")
 BY_PAIR = (
@@ -37,7 +38,7 @@ class PairMatrix:
     chosen_length: Floats | None = None
     rejected_length: Floats | None = None
     strength: Floats | None = None
-    """How strongly the side was preferred, positive."""
+    """How strongly the side was preferred, positive; NaN where nothing is known."""
     chosen_first: Floats | None = None
     """1 where the data gave the preferred side first, 0 where second, NaN where it gave no order."""
     chosen_model: Floats | None = None
@@ -63,6 +64,12 @@ class PairMatrix:
     def values(self, soft: bool = False) -> tuple[Floats, Floats]:
         """(chosen, rejected): 1 for yes and 0 for no (P(yes) where `soft`), NaN where a rule counts for nothing."""
         return self._values(self.chosen, self.chosen_p, soft), self._values(self.rejected, self.rejected_p, soft)
+
+    def scored(self, min_scored: float) -> Bools:
+        """Whether each pair has verdicts, of whatever kind, of so great a share of the rules on both sides. What the
+        verifier failed on says nothing about rules; a rule that does not apply is silent, and that is a verdict."""
+        shares = [(labels != UNSCORED).mean(axis=1) for labels in (self.chosen, self.rejected)]
+        return np.asarray(np.minimum(*shares) >= min_scored - ROUNDING)
 
     def differences(self) -> Floats:
         """Chosen minus rejected for each pair and rule, -1, 0 or 1; NaN where one of the sides has no value."""

@@ -58,7 +58,7 @@ def read_matrix(folder: Path, rule_set: RuleSet) -> PairMatrix:
         rejected_p=p_yes[first + 1] if soft else None,
         chosen_length=lengths[0],
         rejected_length=lengths[1],
-        strength=None if strength is None else np.where(np.isnan(strength), np.nanmean(strength), strength),
+        strength=strength,
         chosen_first=chosen_first,
         chosen_model=models[0],
         rejected_model=models[1],

@@ -3,7 +3,7 @@
 from autorule.evaluation.selection import Decision
 from autorule.records import Record
 
-Matrix = tuple[tuple[float, ...], ...]
+Matrix = tuple[tuple[float | None, ...], ...]
 
 
 class Interval(Record):
@@ -19,7 +19,8 @@ class RuleStatistics(Record):
     text: str
     n_pairs: int
     coverage: float
-    """Share of pairs with a value on both sides."""
+    """Share of pairs where the rule counts on both sides: has a verdict, and one other than N/A unless the policy gives
+    that a value."""
     discordant_rate: float | None
     """Of those, the share that the rule tells apart."""
     n_discordant: int
@@ -108,6 +109,8 @@ class Weightings(Record):
     n_test_pairs: int
     n_dev_prompts: int
     n_test_prompts: int
+    n_unscored: int = 0
+    """Pairs in neither, because the verifier failed on too many of their rules."""
     kept: tuple[str, ...]
     """Rules that dev keeps."""
     uniform_test: Interval
@@ -123,7 +126,7 @@ class CurvePoint(Record):
     n: int
     """Rules, or pairs."""
     accuracy: Interval
-    """On the test prompts."""
+    """On the test prompts; bootstrap over them."""
 
 
 class Curves(Record):
@@ -132,8 +135,7 @@ class Curves(Record):
     by_rules: tuple[CurvePoint, ...]
     """The n rules that agree most surely on dev, with equal weights."""
     by_pairs: tuple[CurvePoint, ...]
-    """Log-odds weights of all rules from n pairs of dev; mean and the middle 95 % of several draws, which are all the
-    same for the last one."""
+    """Log-odds weights of all rules from n pairs of dev; the mean over several draws of these pairs."""
 
 
 class Evaluation(Record):
@@ -144,7 +146,8 @@ class Evaluation(Record):
     slices: tuple[SliceAccuracy, ...] = ()
     margins: tuple[MarginBin, ...] = ()
     phi_verdicts: Matrix = ()
-    """Correlation of the verdicts of each two rules, in the order of `rules`."""
+    """Correlation of the verdicts of each two rules, in the order of `rules`; None where it is unknown, because one of
+    them never varies, or they share few verdicts."""
     phi_differences: Matrix = ()
     """Of their differences, chosen minus rejected."""
     weightings: Weightings | None = None

@@ -23,11 +23,13 @@ def rule_statistics(
     tokens: Sequence[int],
     flips: Mapping[str, Mapping[str, float | None]],
     rate: float,
+    min_scored: float = 0.0,
 ) -> list[RuleStatistics]:
     """One record for each rule, in the order of the matrix.
 
-    `phi`: correlation of the verdicts of each two rules. `tokens`: of the question of each. `flips`: what was changed
-    -> rule id -> share of verdicts that changed with it.
+    `phi`: correlation of the verdicts of each two rules. `tokens`: of the text of each. `flips`: what was changed
+    -> rule id -> share of verdicts that changed with it. `min_scored`: share of the rules that must have a verdict on
+    both sides of the pairs that gains are measured on.
     """
     found = measure_agreement(matrix, rate)
     labels = np.concatenate([matrix.chosen, matrix.rejected])
@@ -35,8 +37,8 @@ def rule_statistics(
     matched = length_matched(matrix)
     matched_agreement = None if matched is None or not matched.any() else measure_agreement(matrix.of(matched), rate)
     lengths = _length_correlations(matrix)
-    gains = _gains(matrix, np.array([rule.weight for rule in rules]))
-    others = np.abs(phi) - 2 * np.eye(len(rules))  # a rule is not its own neighbour
+    gains = _gains(matrix.of(matrix.scored(min_scored)), np.array([rule.weight for rule in rules]))
+    others = np.nan_to_num(np.abs(phi)) - 2 * np.eye(len(rules))  # a rule is not its own neighbour
     decisions = select_rules(matrix, rate, agreement=found)
     basis = "pairs" if matrix.n_prompts == matrix.n_pairs else "effective sample size"
     statistics = []
@@ -88,7 +90,7 @@ def number(value: float) -> float | None:
 
 def _gains(matrix: PairMatrix, weights: Floats) -> Floats:
     """Accuracy of the set minus that without each rule."""
-    if matrix.n_rules < 2:
+    if matrix.n_rules < 2 or not matrix.n_pairs:
         return np.full(matrix.n_rules, np.nan)
     scored = []
     for values in matrix.values():

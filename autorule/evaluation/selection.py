@@ -6,10 +6,9 @@ import numpy as np
 
 from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE, Agreement, measure_agreement
 from autorule.evaluation.matrix import PairMatrix
-from autorule.evaluation.redundancy import phi_of_verdicts
+from autorule.evaluation.redundancy import duplicates, phi_of_verdicts, shared_verdicts
 
 Decision = Literal["keep", "reversed", "unproven", "duplicate"]
-DUPLICATE_PHI = 0.8
 
 
 class Selected(NamedTuple):
@@ -24,28 +23,29 @@ class Selected(NamedTuple):
 def select_rules(
     matrix: PairMatrix,
     rate: float = FALSE_DISCOVERY_RATE,
-    duplicate_phi: float = DUPLICATE_PHI,
     agreement: Agreement | None = None,
 ) -> list[Selected]:
     """A decision for each rule, in the order of the matrix.
 
-    Kept are rules whose agreement is above a half at the false discovery rate; of rules whose verdicts correlate with
-    `duplicate_phi` or more, the one that is surest to agree (by the lower end of its interval).
+    Kept are rules whose agreement is above a half at the false discovery rate; of rules that say the same, the one that
+    is surest to agree (by the lower end of its interval).
     """
     found = agreement if agreement is not None else measure_agreement(matrix, rate)
-    phi = phi_of_verdicts(matrix)
+    phi, shared = phi_of_verdicts(matrix), shared_verdicts(matrix)
+    same = duplicates(phi, shared)
     kept: list[int] = []
     decisions: dict[int, Selected] = {}
     for i in sorted(range(matrix.n_rules), key=lambda i: -np.nan_to_num(found.low[i])):
         rule_id, told = matrix.rule_ids[i], _told(found, i)
-        twins = [j for j in kept if phi[i, j] >= duplicate_phi]
+        twins = [j for j in kept if same[i, j]]
         if not found.significant[i]:
             decisions[i] = Selected(rule_id, "unproven", f"{told}: no more than chance would do")
         elif found.agreement[i] < 0.5:
             decisions[i] = Selected(rule_id, "reversed", f"{told}: people prefer what breaks it")
         elif twins:
             other = matrix.rule_ids[twins[0]]
-            reason = f"its verdicts correlate with those of {other} with {phi[i, twins[0]]:.2f}"
+            told = f"correlate with those of {other} with {phi[i, twins[0]]:.2f}, over {shared[i, twins[0]]:.0f}"
+            reason = f"its verdicts {told} that both have"
             decisions[i] = Selected(rule_id, "duplicate", reason, other)
         else:
             kept.append(i)

@@ -1,7 +1,9 @@
 """Weights of rules from preferences: what to multiply each verdict with so that preferred sides score higher.
 
 Every method gives one number for each rule; the score of a side is the weighted mean of its verdicts. Differences of a
-pair where a rule counts for nothing are 0: they speak for neither side.
+pair where a rule counts for nothing are 0: they speak for neither side. The methods that are fitted (logistic, hinge)
+look at weighted sums of differences, which order a pair as the means do where all rules count on both sides, and nearly
+so elsewhere; what they are worth is measured on the means.
 """
 
 from collections.abc import Callable
@@ -79,11 +81,14 @@ def whitened(matrix: PairMatrix, shrinkage: float = SHRINKAGE) -> Floats:
     values = np.concatenate([chosen, rejected])
     known = ~np.isnan(values)
     centred = np.where(known, values - np.nan_to_num(values).sum(axis=0) / np.maximum(known.sum(axis=0), 1), 0.0)
-    covariance = centred.T @ centred / max(1, len(values) - 1)
+    shared = known.T.astype(np.float64) @ known
+    covariance = centred.T @ centred / np.maximum(1, shared - 1)
     weights = np.zeros(matrix.n_rules)
     varies = np.flatnonzero(np.diag(covariance) > SAME)
     own = covariance[np.ix_(varies, varies)]
     eigenvalues, vectors = np.linalg.eigh((1 - shrinkage) * own + shrinkage * np.diag(np.diag(own)))
+    if len(varies):  # each two rules have their own gaps: the matrix may be no covariance, with an eigenvalue below 0
+        eigenvalues = np.maximum(eigenvalues, shrinkage * np.diag(own).min())
     weights[varies] = vectors @ ((vectors.T @ np.ones(len(varies))) / np.sqrt(eigenvalues))
     return weights
 
@@ -114,10 +119,10 @@ def pair_accuracy(chosen: Floats, rejected: Floats) -> Floats:
 
 
 def _strengths(matrix: PairMatrix) -> Floats:
-    """With a mean of 1, so that a penalty weighs the same on whatever scale they are; 1 where there are none."""
-    if matrix.strength is None:
+    """With a mean of 1, so that a penalty weighs the same on whatever scale they are; 1 where there is none."""
+    if matrix.strength is None or np.isnan(matrix.strength).all():
         return np.ones(matrix.n_pairs)
-    return np.asarray(matrix.strength / matrix.strength.mean())
+    return np.nan_to_num(matrix.strength / np.nanmean(matrix.strength), nan=1.0)
 
 
 def _means(values: Floats, weights: Floats) -> Floats:

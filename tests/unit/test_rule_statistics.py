@@ -6,12 +6,12 @@ import itertools
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from scipy import stats
+from scipy import linalg, stats
 from sklearn.metrics import matthews_corrcoef
 
 from autorule.errors import InputError
 from autorule.evaluation.accuracies import accuracies, margin_bins, slice_accuracies
-from autorule.evaluation.agreement import effective_sizes
+from autorule.evaluation.agreement import effective_sizes, measure_agreement
 from autorule.evaluation.curves import learning_curves
 from autorule.evaluation.evaluate import evaluate
 from autorule.evaluation.matrix import NO, NOT_APPLICABLE, UNSCORED, YES, PairMatrix
@@ -19,6 +19,7 @@ from autorule.evaluation.redundancy import phi_of_differences, phi_of_verdicts
 from autorule.evaluation.resampling import bootstrap_means
 from autorule.evaluation.rewarded import rewarded_scores
 from autorule.evaluation.splits import on_test
+from autorule.evaluation.weighting import log_odds
 from autorule.records import Rule, Verdict
 from autorule.rewards.rule_reward import tally_verdicts
 from autorule.stage_config import RewardConfig
@@ -88,12 +89,16 @@ def test_effective_sizes_are_those_of_cluster_robust_errors():
     for i in range(4):
         own = apart[:, i]
         y = agrees[own, i].astype(float)
-        fit = sm.OLS(y, np.ones(len(y))).fit(
+        _, sizes = np.unique(matrix.prompts[own], return_counts=True)
+        # Bell and McCaffrey's CR2, with the matrices of its definition; without them, errors are those of statsmodels.
+        parts = np.split(y - y.mean(), np.cumsum(sizes)[:-1])
+        corrected = [linalg.inv(linalg.sqrtm(np.eye(m) - np.full((m, m), 1 / len(y)))) for m in sizes]
+        variance = sum((root @ part).sum() ** 2 for root, part in zip(corrected, parts, strict=True)) / len(y) ** 2
+        plain = sm.OLS(y, np.ones(len(y))).fit(
             cov_type="cluster", cov_kwds={"groups": matrix.prompts[own], "use_correction": False}
         )
-        n_clusters = len(np.unique(matrix.prompts[own]))
-        variance = fit.bse[0] ** 2 * n_clusters / (n_clusters - 1)
-        few = (stats.norm.ppf(0.975) / stats.t.ppf(0.975, n_clusters - 1)) ** 2
+        assert sum(part.sum() ** 2 for part in parts) / len(y) ** 2 == pytest.approx(plain.bse[0] ** 2)
+        few = (stats.norm.ppf(0.975) / stats.t.ppf(0.975, len(y) ** 2 / (sizes**2).sum() - 1)) ** 2
         assert found[i] == pytest.approx(min(len(y), few * y.mean() * (1 - y.mean()) / variance))
 
 
@@ -147,12 +152,20 @@ def told_right(matrix, weights):
     return right
 
 
+def without_failures(matrix):
+    """The pairs with a verdict of every rule on both sides: of four rules, one missing is more than a fifth."""
+    rows = [i for i in range(matrix.n_pairs) if UNSCORED not in (*matrix.chosen[i], *matrix.rejected[i])]
+    assert 0 < len(rows) < matrix.n_pairs
+    return matrix.of(np.array(rows))
+
+
 def test_gain_is_what_the_set_loses_without_the_rule(matrix, found):
     weights = [2.0, 1.0, 1.0, 0.5]
-    whole = np.mean([0.5 if one is None else one for one in told_right(matrix, weights)])
+    scored = without_failures(matrix)
+    whole = np.mean([0.5 if one is None else one for one in told_right(scored, weights)])
     for i, one in enumerate(found.rules):
         rest = [0.0 if j == i else w for j, w in enumerate(weights)]
-        assert one.gain == pytest.approx(whole - np.mean([0.5 if r is None else r for r in told_right(matrix, rest)]))
+        assert one.gain == pytest.approx(whole - np.mean([0.5 if r is None else r for r in told_right(scored, rest)]))
 
 
 def test_accuracies_are_those_of_plain_loops(matrix):
@@ -188,10 +201,14 @@ def test_the_bootstrap_over_prompts_is_that_of_scipy_over_their_means():
 def test_slices_are_accuracies_of_their_pairs(matrix):
     found = {one.value: one for one in slice_accuracies(matrix, rules_of(matrix), RewardConfig(min_scored=0), 200, 0)}
     right = told_right(matrix, [1.0] * 4)
-    for value in ("a", "b"):
+    for value in ("a", "b", "rare"):
         own = [one for one, kind in zip(right, matrix.slices["kind"], strict=True) if kind == value and one is not None]
         assert found[value].n_pairs == len(own) and found[value].accuracy.value == pytest.approx(np.mean(own))
-    assert len(found["rare"].value) and found["rare"].n_pairs >= 20
+    few = dataclasses.replace(matrix, slices={"id": [str(i // 7) for i in range(matrix.n_pairs)]})
+    [together] = slice_accuracies(few, rules_of(matrix), RewardConfig(min_scored=0), 200, 0)
+    known = [one for one in right if one is not None]
+    assert together.value == "(65 values of fewer than 20 pairs each)"
+    assert (together.n_pairs, together.accuracy.value) == (len(known), pytest.approx(np.mean(known)))
 
 
 def test_margins_hold_each_pair_once_and_nothing_tied(matrix):
@@ -204,13 +221,31 @@ def test_margins_hold_each_pair_once_and_nothing_tied(matrix):
 
 
 def test_curves_end_where_all_rules_and_all_of_dev_are(matrix):
-    curves = learning_curves(matrix, rounds=200)
-    test = on_test(matrix.prompts)
-    right = np.mean([0.5 if one is None else one for one in told_right(matrix.of(test), [1.0] * 4)])
+    curves, scored = learning_curves(matrix, rounds=200), without_failures(matrix)
+    test = on_test(scored.prompts)
+    dev_part, test_part = scored.of(~test), scored.of(test)
+
+    def accuracy(weights):
+        return np.mean([0.5 if one is None else one for one in told_right(test_part, weights)])
+
     assert [point.n for point in curves.by_rules] == [1, 2, 3, 4]
-    assert curves.by_rules[-1].accuracy.value == pytest.approx(right)
-    assert curves.by_pairs[-1].n == int((~test).sum()) and curves.by_pairs[-1].accuracy.low is None
-    assert curves.by_pairs[0].n == 25 and curves.by_pairs[0].accuracy.low < curves.by_pairs[0].accuracy.high
+    assert curves.by_rules[-1].accuracy.value == pytest.approx(accuracy([1.0] * 4))
+    surest = int(np.argmax(measure_agreement(dev_part).low))
+    assert curves.by_rules[0].accuracy.value == pytest.approx(accuracy([float(i == surest) for i in range(4)]))
+    assert curves.by_pairs[0].n == 25 and curves.by_pairs[-1].n == dev_part.n_pairs
+    weights = np.maximum(0, log_odds(dev_part)).tolist()
+    assert curves.by_pairs[-1].accuracy.value == pytest.approx(accuracy(weights))
+    assert all(point.accuracy.low < point.accuracy.value < point.accuracy.high for point in curves.by_pairs)
+
+
+def test_curves_know_nothing_of_the_labels_of_test(matrix):
+    turned = on_test(matrix.prompts)[:, None]
+    chosen, rejected = np.where(turned, (matrix.rejected, matrix.chosen), (matrix.chosen, matrix.rejected))
+    other = dataclasses.replace(matrix, chosen=chosen, rejected=rejected)
+    curves, mirrored = learning_curves(matrix, rounds=100), learning_curves(other, rounds=100)
+    for name in ("by_rules", "by_pairs"):
+        for one, two in zip(getattr(curves, name), getattr(mirrored, name), strict=True):
+            assert one.accuracy.value == pytest.approx(1 - two.accuracy.value)
 
 
 @pytest.mark.parametrize("policy", ["excluded", "satisfied", "unsatisfied"])

@@ -11,8 +11,9 @@ from scipy import linalg, optimize
 from sklearn.svm import LinearSVC
 
 from autorule.errors import ConfigError
-from autorule.evaluation.choosing import choose_weights, cross_validate, methods
+from autorule.evaluation.choosing import Method, choose_weights, make_folds, methods, out_of_fold
 from autorule.evaluation.matrix import NOT_APPLICABLE, UNSCORED, PairMatrix
+from autorule.evaluation.selection import select_rules
 from autorule.evaluation.splits import on_test
 from autorule.evaluation.weighting import (
     hinge,
@@ -167,20 +168,28 @@ def test_no_fold_is_told_by_weights_that_saw_its_prompt():
         seen.append(set(part.prompts))
         return uniform(part)
 
-    right = cross_validate(matrix, fit)
+    folds = make_folds(matrix, 0.05)
+    right = out_of_fold(Method("recorded", (fit,), all_rules=True), fit, folds)
     assert len(seen) == 5 and not np.isnan(right).any()
+    for fold in folds:
+        decided = {one.rule_id: one.decision for one in fold.decisions}
+        assert decided == {one.rule_id: one.decision for one in select_rules(fold.train)}
+        assert set(fold.train.prompts).isdisjoint(fold.held_out.prompts)
+        assert (matrix.prompts[fold.rows] == fold.held_out.prompts).all()
     # Each prompt is missing from what one fit saw, and from no other.
     assert all(sum(prompt not in own for own in seen) == 1 for prompt in range(40))
     with pytest.raises(ConfigError, match="3 prompts are too few"):
-        cross_validate(matrix.of(matrix.prompts < 3), fit)
+        make_folds(matrix.of(matrix.prompts < 3), 0.05)
 
 
 def test_labels_of_noise_are_told_by_chance_out_of_fold():
     accuracies = []
     for seed in range(40):
         matrix = simulate(np.random.default_rng(seed), np.full(20, 0.5), n_prompts=100)
-        accuracies.append(cross_validate(matrix, logistic, seed).mean())
-    assert np.mean(accuracies) == pytest.approx(0.5, abs=0.02)
+        [every, kept] = [Method("m", (logistic,), all_rules) for all_rules in (True, False)]
+        folds = make_folds(matrix, 0.05, seed)
+        accuracies.append([out_of_fold(method, logistic, folds).mean() for method in (every, kept)])
+    assert np.mean(accuracies, axis=0) == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_chosen_weighting_is_the_best_on_dev_and_told_by_its_test():
