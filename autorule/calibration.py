@@ -1,12 +1,15 @@
 """A threshold of its own for each rule, from labels: verifiers say Yes too readily to some, too seldom to others."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from autorule.backends import open_cached
 from autorule.config import CacheConfig, ModelConfig
 from autorule.errors import InputError, RuleSetError
+from autorule.evaluation.agreement import CONFIDENCE
+from autorule.evaluation.records import Interval
 from autorule.labels import Label
 from autorule.records import Record
 from autorule.rule_editing import changed
@@ -37,8 +40,10 @@ class RuleCalibration(Record):
     """Balanced accuracy with the threshold so far."""
     after: float | None = None
     """Balanced accuracy with thresholds chosen without the labels that they are measured on (five folds)."""
+    gain: Interval | None = None
+    """`after` minus `before`, on the same labels."""
     threshold: float | None = None
-    """The new threshold; None where the rule keeps its own, because there are too few labels or it is no worse."""
+    """The new threshold; None where the rule keeps its own: there are too few labels, or the gain may be none."""
 
 
 def calibrate(
@@ -76,18 +81,30 @@ def calibrate(
     return _with_thresholds(rule_set, found, by), found
 
 
-def measure_rule(labels: Sequence[tuple[bool, float]], so_far: float) -> dict[str, float | int | None]:
-    """n, before, after and threshold, as in RuleCalibration, of one rule with (satisfied, P(yes)) of each label."""
+def measure_rule(labels: Sequence[tuple[bool, float]], so_far: float) -> dict[str, Any]:
+    """n, before, after, gain and threshold, as in RuleCalibration, of a rule with (satisfied, P(yes)) of each label."""
     truth = np.array([satisfied for satisfied, _ in labels], dtype=bool)
     p = np.array([p_yes for _, p_yes in labels])
     n_rarer = min(int(truth.sum()), int((~truth).sum()))
     if len(labels) < LEAST_LABELS or n_rarer < FOLDS:
         return {"n": len(labels)}
-    before, after = balanced_accuracy(truth, p >= so_far), balanced_accuracy(truth, _held_out(truth, p))
-    assert before is not None
-    assert after is not None
-    threshold = best_threshold(truth, p)[0] if after > before else None
-    return {"n": len(labels), "before": before, "after": after, "threshold": threshold}
+    yes_before, yes_after = p >= so_far, _held_out(truth, p)
+    before, after = balanced_accuracy(truth, yes_before), balanced_accuracy(truth, yes_after)
+    gain = _gain(truth, yes_before, yes_after)
+    threshold = best_threshold(truth, p)[0] if gain.low is not None and gain.low > 0 else None
+    return {"n": len(labels), "before": before, "after": after, "gain": gain, "threshold": threshold}
+
+
+def _gain(truth: Array, before: Array, after: Array) -> Interval:
+    """The difference of two balanced accuracies, half the sum of two means of paired differences; 95 % interval."""
+    from scipy import stats
+
+    gained = (after == truth).astype(float) - (before == truth)
+    parts = [gained[truth], gained[~truth]]
+    value = sum(float(part.mean()) for part in parts) / 2
+    error = np.sqrt(sum(part.var(ddof=1) / len(part) for part in parts)) / 2
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, min(len(part) for part in parts) - 1) * error)
+    return Interval(value=value, low=value - half, high=value + half)
 
 
 def _held_out(truth: Array, p: Array) -> Array:
@@ -109,9 +126,10 @@ def _with_thresholds(rule_set: RuleSet, found: Sequence[RuleCalibration], by: st
             action="calibrated",
             by=by,
             rule_id=c.rule_id,
-            reason=f"threshold {c.threshold:.4g} by {c.n} labels: balanced accuracy {c.before:.3f}, now {c.after:.3f}",
+            reason=f"threshold {c.threshold:.4g} by {c.n} labels: balanced accuracy {c.before:.3f}, now {c.after:.3f} "
+            f"(a gain of {c.gain.low:.3f} to {c.gain.high:.3f})",
         )
         for c in found
-        if c.threshold is not None
+        if c.threshold is not None and c.gain is not None
     ]
     return changed(rule_set, rules, edits)

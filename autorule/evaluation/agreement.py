@@ -36,6 +36,8 @@ class Agreement(NamedTuple):
     """What the interval and the p-value go by: as many independent pairs would tell as much."""
     p_value: Floats
     """Two-sided, against a rule that tells nothing (1/2); 1 where no pair is discordant."""
+    adjusted_p: Floats
+    """By Benjamini and Hochberg over all rules: the least false discovery rate at which the rule is a discovery."""
     significant: Bools
     """At the false discovery rate over all rules."""
 
@@ -60,7 +62,7 @@ def measure_agreement(matrix: PairMatrix, rate: float = FALSE_DISCOVERY_RATE) ->
     p_values = np.maximum(p_values, _student_p(agrees, discordant, matrix.prompts))
     p_values = np.maximum(p_values, _flipped_p(agrees, discordant, matrix.prompts))
     adjusted = stats.false_discovery_control(p_values) if len(p_values) else p_values
-    return Agreement(n.astype(np.int64), share, low, high, effective, p_values, adjusted <= rate)
+    return Agreement(n.astype(np.int64), share, low, high, effective, p_values, adjusted, adjusted <= rate)
 
 
 def effective_sizes(agrees: Bools, discordant: Bools, prompts: Ints) -> Floats:

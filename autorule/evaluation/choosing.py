@@ -198,8 +198,8 @@ def dev_and_test(matrix: PairMatrix, seed: int, min_scored: float = LEAST_SCORED
     if dev_part.n_prompts < LEAST_DEV_PROMPTS or test_part.n_prompts < LEAST_TEST_PROMPTS:
         unscored = matrix.n_pairs - scored.n_pairs
         left_out = f"; the verifier failed on {unscored} of {matrix.n_pairs} pairs" if unscored else ""
-        chosen_by = "" if dev_part.n_prompts or not test_part.n_prompts else (
-            "; these are prompts that no selection by this seed was made by: what is left to test a selection on"
+        chosen_by = "" if dev_part.n_prompts or test_part.n_prompts < LEAST_DEV_PROMPTS else (
+            "; all of them are for the test of a selection, as after `select`: choose by new pairs"
         )  # fmt: skip
         raise ConfigError(
             f"{scored.n_prompts} prompts are too few to choose weights: {dev_part.n_prompts} to choose by and "

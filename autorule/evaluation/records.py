@@ -30,6 +30,8 @@ class RuleStatistics(Record):
     basis: str
     """What interval and p-value go by: pairs, or the effective sample size of pairs that share prompts."""
     p_value: float
+    adjusted_p: float | None = None
+    """The p-value when all rules are counted (Benjamini and Hochberg)."""
     significant: bool
     decision: Decision
     reason: str

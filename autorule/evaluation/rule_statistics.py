@@ -57,6 +57,7 @@ def rule_statistics(
                 n_effective=float(found.n_effective[i]),
                 basis=basis,
                 p_value=float(found.p_value[i]),
+                adjusted_p=float(found.adjusted_p[i]),
                 significant=bool(found.significant[i]),
                 decision=decisions[i].decision,
                 reason=decisions[i].reason,

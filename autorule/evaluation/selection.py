@@ -39,7 +39,7 @@ def select_rules(
         rule_id, told = matrix.rule_ids[i], _told(found, i)
         twins = [j for j in kept if same[i, j]]
         if not found.significant[i]:
-            decisions[i] = Selected(rule_id, "unproven", f"{told}: no more than chance would do")
+            decisions[i] = Selected(rule_id, "unproven", f"{told}{_not_proven(found, i)}")
         elif found.agreement[i] < 0.5:
             decisions[i] = Selected(rule_id, "reversed", f"{told}: people prefer what breaks it")
         elif twins:
@@ -51,6 +51,13 @@ def select_rules(
             kept.append(i)
             decisions[i] = Selected(rule_id, "keep", told)
     return [decisions[i] for i in range(matrix.n_rules)]
+
+
+def _not_proven(found: Agreement, i: int) -> str:
+    if found.p_value[i] > 0.05:
+        return ": no more than chance would do"
+    n_rules = len(found.p_value)
+    return f": of {n_rules} rules, one may do so by chance (p = {found.adjusted_p[i]:.2g} when all are counted)"
 
 
 def _told(found: Agreement, i: int) -> str:

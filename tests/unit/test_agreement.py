@@ -91,8 +91,8 @@ def test_the_false_discovery_rate_is_the_one_asked_for():
     matrix = simulate(np.random.default_rng(3), [0.5] * 30 + [0.56] * 30, n_prompts=300)
     for rate in (0.01, 0.05, 0.3):
         found = measure_agreement(matrix, rate)
-        decided, *_ = multipletests(found.p_value, alpha=rate, method="fdr_bh")
-        assert (found.significant == decided).all()
+        decided, adjusted, *_ = multipletests(found.p_value, alpha=rate, method="fdr_bh")
+        assert (found.significant == decided).all() and found.adjusted_p == pytest.approx(adjusted)
     assert decided.sum() > measure_agreement(matrix, 0.01).significant.sum()
 
 
@@ -190,6 +190,15 @@ def test_every_decision_has_its_reason():
     twin = next(one for one in found.values() if one.decision == "duplicate")
     assert found[twin.duplicate_of].decision == "keep" and twin.duplicate_of in twin.reason
     assert twin.reason.endswith("over 1000 that both have")
+
+
+def test_a_rule_that_is_sure_alone_but_not_among_many_is_told_so():
+    one = simulate(np.random.default_rng(2), [0.62], n_prompts=150, discordant=0.5)
+    noise = simulate(np.random.default_rng(0), [0.5] * 40, n_prompts=150)
+    sides = (np.concatenate(side, axis=1) for side in ((one.chosen, noise.chosen), (one.rejected, noise.rejected)))
+    [alone], [among, *_] = select_rules(one), select_rules(matrix_of(*sides))
+    assert alone.decision == "keep" and among.decision == "unproven"
+    assert "of 41 rules, one may do so by chance (p = " in among.reason
 
 
 def test_correlations_are_those_of_numpy_and_know_gaps():

@@ -1,5 +1,6 @@
 """Thresholds of rules from labels: only where there are enough, and only where they do better on labels not seen."""
 
+import math
 import random
 
 import pytest
@@ -48,9 +49,21 @@ def test_noise_promises_nothing():
     rng = random.Random(5)
     figures = [measure_rule([(rng.random() < 0.5, rng.random()) for _ in range(60)], 0.5) for _ in range(50)]
     assert abs(sum(f["after"] for f in figures) / 50 - 0.5) < 0.05, "held out, noise is worth nothing"
-    assert all((f["threshold"] is None) == (f["after"] <= f["before"]) for f in figures)
+    assert all((f["threshold"] is None) == (f["gain"].low <= 0) for f in figures)
+    assert all(f["gain"].value == pytest.approx(f["after"] - f["before"]) for f in figures)
     good = measure_rule([(i % 2 == 0, 0.9 if i % 2 == 0 else 0.2) for i in range(60)], 0.5)
     assert (good["before"], good["threshold"]) == (1.0, None), "there is nothing to gain"
+
+
+@pytest.mark.parametrize(("n", "apart"), [(24, 1), (60, 2), (200, 1)])
+def test_a_threshold_that_was_the_best_already_is_seldom_changed(n, apart):
+    """Any figure that is higher by chance would change one in three."""
+    changed = 0
+    for seed in range(100):
+        rng = random.Random(seed)
+        marks = [(i % 2 == 0, rng.gauss(apart / 2 if i % 2 == 0 else -apart / 2, 1)) for i in range(n)]
+        changed += measure_rule([(ok, 1 / (1 + math.exp(-x))) for ok, x in marks], 0.5)["threshold"] is not None
+    assert changed <= 6
 
 
 def test_what_can_not_be_calibrated_is_said():

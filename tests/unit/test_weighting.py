@@ -1,8 +1,10 @@
 """Weights of rules: each method against a solver of another make, and what must hold for any data."""
 
+import dataclasses
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from sklearn.svm import LinearSVC
 from autorule.errors import ConfigError
 from autorule.evaluation.choosing import Method, choose_weights, make_folds, methods, out_of_fold
 from autorule.evaluation.matrix import NOT_APPLICABLE, UNSCORED, PairMatrix
-from autorule.evaluation.selection import select_rules
+from autorule.evaluation.selection import Selected, select_rules
 from autorule.evaluation.splits import on_test
 from autorule.evaluation.weighting import (
     hinge,
@@ -102,6 +104,20 @@ def test_hinge_without_a_model_is_a_squared_hinge_support_vector_machine():
     assert hinge(silent, c=0.5) == pytest.approx(machine.coef_[0], abs=1e-4)
 
 
+def test_hinge_with_strengths_on_top_of_a_model_is_the_least_of_its_objective(matrix):
+    strength = np.random.default_rng(0).integers(1, 4, matrix.n_pairs).astype(float)
+    scored = dataclasses.replace(with_scores(matrix), strength=strength)
+    x, ahead = scored.differences(), scored.chosen_model - scored.rejected_model
+
+    def objective(weights):
+        short = np.maximum(0, 1 - ahead - x @ np.abs(weights))
+        return 0.5 * weights @ weights + 0.3 * (strength / strength.mean()) @ short**2
+
+    found = optimize.minimize(objective, np.full(5, 0.1), method="Powell", options={"xtol": 1e-9, "ftol": 1e-12})
+    assert hinge(scored, c=0.3) == pytest.approx(np.abs(found.x), abs=2e-3)
+    assert hinge(scored, c=0.3) != pytest.approx(hinge(with_scores(matrix), c=0.3), abs=2e-3)
+
+
 def test_hinge_gives_way_to_a_model_that_knows_all(matrix):
     scored = with_scores(matrix)
     knowing = PairMatrix(
@@ -122,6 +138,26 @@ def test_whitened_is_the_inverse_root_of_the_covariance(matrix):
     covariance = np.cov(values, rowvar=False)
     shrunk = 0.9 * covariance + 0.1 * np.diag(np.diag(covariance))
     assert whitened(matrix) == pytest.approx(linalg.inv(linalg.sqrtm(shrunk)) @ np.ones(5), abs=1e-8)
+
+
+def test_whitened_goes_by_the_pairs_of_rows_that_two_rules_share():
+    """A rule that often does not apply varies no less than another where it does."""
+    matrix = simulate(np.random.default_rng(0), (0.7, 0.7, 0.7), n_prompts=4000)
+    for labels in (matrix.chosen, matrix.rejected):
+        labels[np.random.default_rng(1).random(labels.shape) < (0, 0.2, 0.9)] = NOT_APPLICABLE
+    covariance = pd.DataFrame(np.concatenate(matrix.values())).cov().to_numpy()
+    shrunk = 0.9 * covariance + 0.1 * np.diag(np.diag(covariance))
+    found = whitened(matrix)
+    assert found == pytest.approx(linalg.inv(linalg.sqrtm(shrunk)) @ np.ones(3), rel=0.02)
+    assert found.max() < 1.2 * found.min()
+
+
+def test_weights_that_would_be_negative_are_left_out_before_the_others_are_fitted():
+    matrix = simulate(np.random.default_rng(5), (0.7, 0.6, 0.3), n_prompts=400)
+    undecided = [Selected(rule_id, "unproven", "") for rule_id in matrix.rule_ids]
+    weights = Method("m", (logistic,), all_rules=True)
+    found = weights.weigh(logistic, matrix, [one._replace(decision="keep") for one in undecided])
+    assert found[2] == 0 and found[:2] == pytest.approx(logistic(matrix.of(rules=[0, 1])))
 
 
 def test_rules_that_say_the_same_share_a_vote():
