@@ -54,7 +54,8 @@ def bootstrap_means(
         low[i], high[i] = np.nanquantile(draws[:, i], [tail, 1 - tail])
     nothing = (np.nan_to_num(values) == 0).all(axis=0) & (np.arange(values.shape[1]) < n_shares)
     whole = told & ((np.nan_to_num(values, nan=1.0) == 1).all(axis=0) | nothing)
-    low[whole], high[whole] = wilson(means[whole], n_prompts[whole], confidence)
+    if whole.any():
+        low[whole], high[whole] = wilson(means[whole], n_prompts[whole], confidence)
     return [
         Interval(value=_number(m), low=_number(a), high=_number(b)) for m, a, b in zip(means, low, high, strict=True)
     ]
@@ -62,10 +63,10 @@ def bootstrap_means(
 
 def expanded_tail(n_prompts: float, confidence: float) -> float:
     """What to leave out at either end of the draws of so many prompts."""
-    from scipy import stats
+    from scipy import special
 
-    quantile = stats.t.ppf(0.5 + confidence / 2, n_prompts - 1) * np.sqrt(n_prompts / (n_prompts - 1))
-    return float(stats.norm.cdf(-quantile))
+    quantile = special.stdtrit(n_prompts - 1, 0.5 + confidence / 2) * np.sqrt(n_prompts / (n_prompts - 1))
+    return float(special.ndtr(-quantile))
 
 
 def _number(value: float) -> float | None:
