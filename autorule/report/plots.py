@@ -71,7 +71,8 @@ def accuracy_plot(ways: Sequence[Accuracy]) -> Plot:
     told = "; ".join(
         f"{way_name(way.name)} {interval_text(way.accuracy)}, {counted(way.n_pairs, 'pair')}" for way in known
     )
-    words = f"{told}. Bars are {OVER_PROMPTS}."
+    has_intervals = any(way.accuracy.low is not None for way in known)
+    words = f"{told}. {f'Bars are {OVER_PROMPTS}' if has_intervals else 'Too few prompts for intervals'}."
     return Plot(
         "accuracy", "Which side is preferred: ways to score a pair", words, draw, SMALL, 0.9 + 0.28 * len(known)
     )
