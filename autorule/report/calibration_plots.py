@@ -56,7 +56,7 @@ def reliability_plot(bins: Sequence[ConfidenceBin]) -> Plot:
         f"{percent(calibration_error(known))}, over {counted(sum(part.n_pairs for part in known), 'pair')}; on the "
         f"dashed line it would be as often right as it is sure. {BARS}"
     )
-    return Plot("reliability", "One call about both: is it as often right as it is sure?", words, draw, SMALL, 3.0)
+    return Plot("reliability", "One call about both: how sure, and how often right", words, draw, SMALL, 3.0)
 
 
 def _bins(axes: Any, known: Bins, centres: Sequence[float]) -> None:

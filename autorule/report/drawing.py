@@ -62,16 +62,23 @@ class Drawn:
 def draw(plot: Plot) -> Drawn:
     """Draws a plot; the same plot gives the same bytes."""
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     svg, png = io.BytesIO(), io.BytesIO()
     with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": plot.name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the browser has other fonts
-        figure = Figure(figsize=(plot.width, plot.height), layout="constrained")
+        figure = Figure(figsize=(plot.width, plot.height), dpi=RASTER_DPI, layout="constrained")
         plot.draw(figure)
-        figure.savefig(svg, format="svg", transparent=True, dpi=RASTER_DPI, metadata={"Date": None, "Creator": None})
+        # The canvases themselves: savefig would draw everything once more beforehand, to no end here.
+        for ground in (figure.patch, *(axes.patch for axes in figure.axes)):
+            ground.set_visible(False)
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
         figure.set_layout_engine("none")  # it is laid out already
-        figure.savefig(png, format="png", facecolor="white", dpi=RASTER_DPI, metadata={"Software": None})
+        figure.set_dpi(RASTER_DPI)  # an SVG has its own
+        figure.patch.set(visible=True, facecolor="white")
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
     text = svg.getvalue().decode("utf-8")
     return Drawn(plot, _on_white(text), png.getvalue(), _inline(text, plot))
 
