@@ -53,5 +53,11 @@ def _of_the_evaluation(found: Evaluation) -> Iterator[str]:
             f"{counted(found.n_prompts, 'prompt')} only: intervals are wide and p-values below 0.001 come too often; "
             "below ten prompts accuracies have no interval."
         )
-    if not [way for way in found.accuracies if not is_of_rules(way) and way.name != RANDOM]:
+    baselines = [way for way in found.accuracies if not is_of_rules(way)]
+    if baselines and all(way.rewarded_over is None for way in baselines):
+        yield (
+            "An earlier autorule made this evaluation, which does not say whether the rules beat the baselines pair by "
+            "pair: autorule evaluate --verdicts does, and asks no model."
+        )
+    if not [way for way in baselines if way.name != RANDOM]:
         yield "No baseline but chance: nothing says whether the rules beat the longer response or one call about both."

@@ -99,6 +99,13 @@ def test_the_page_opens_with_whether_the_rules_beat_the_best_baseline(contents, 
     assert f"best baseline on test: {max(tested, key=lambda name: tested[name].value)} " in glance
 
 
+def test_an_evaluation_of_an_earlier_version_says_that_it_cannot_tell(contents):
+    ways = tuple(way.model_copy(update={"rewarded_over": None}) for way in contents.evaluation.accuracies)
+    found = contents.evaluation.model_copy(update={"accuracies": ways})
+    text = page(dataclasses.replace(contents, evaluation=found), [])
+    assert 'class="opening' not in text and "An earlier autorule made this evaluation" in text
+
+
 def test_decisions_and_chosen_weights_that_differ_are_marked(contents):
     found, weights = contents.evaluation, contents.evaluation.weightings
     [chosen] = [one for one in weights.results if one.method == weights.chosen]
