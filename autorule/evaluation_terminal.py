@@ -4,11 +4,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from autorule.evaluation.records import Accuracy, Evaluation, Interval, Weightings
+from autorule.evaluation.verdict import verdict
 from autorule.terminal import out, printable
 
 
 def print_evaluation(found: Evaluation) -> None:
-    """Rules from the surest to the least, the ways to score a pair, and what selection and weights would bring."""
+    """Rules from the surest to the least, the ways to score a pair, whether the rules beat the baselines, and what
+    selection and weights would bring."""
     rules = Table(title=f"Rules on {found.n_pairs} pairs of {found.n_prompts} prompts", title_justify="left")
     flips = sorted({name for one in found.rules for name in one.flips})
     for name in ("agreement", "apart", "satisfied", *(["flips"] if flips else []), "decision", "rule"):
@@ -22,6 +24,8 @@ def print_evaluation(found: Evaluation) -> None:
         rules.add_row(shown_interval(one.agreement), str(one.n_discordant), satisfied, *flip, one.decision, shown)
     out.print(rules)
     print_accuracies(found.accuracies)
+    if (told := verdict(found.accuracies)) is not None:
+        out.print(escape(printable(told)))
     for part in found.slices:
         name = escape(printable(f"{part.column} {part.value}"))
         out.print(f"{name}: {shown_interval(part.accuracy)}, {part.n_pairs} pairs")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 
@@ -125,3 +126,8 @@ def write_simulated_rewards(path, matrix, rule_set: RuleSet) -> None:
             rewards.append(rule_reward(completion, verdicts, rule_set))
             completions.append(completion)
     write_rewards(path, rewards, completions)
+
+
+def section(page, name):
+    """The part of the text of a page under the heading of that id."""
+    return re.search(rf'<section[^>]*>\s*<h2 id="{name}">.*?</section>', page, re.S)[0]

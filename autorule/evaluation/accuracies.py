@@ -25,11 +25,8 @@ def accuracies(
 ) -> list[Accuracy]:
     """As the reward counts, then hard and soft verdicts with equal weights and with the rules' own, and the baselines
     that the matrix holds."""
-    ways = {
-        AS_REWARDED: rewarded_scores(matrix, rules, reward),
-        **_rule_scores(matrix, rules),
-        **baseline_scores(matrix),
-    }
+    baselines = baseline_scores(matrix)
+    ways = {AS_REWARDED: rewarded_scores(matrix, rules, reward), **_rule_scores(matrix, rules), **baselines}
     right = {name: pair_accuracy(*scores) for name, scores in ways.items()}
     plain = right["uniform, hard"]
     matched = length_matched(matrix)
@@ -37,8 +34,11 @@ def accuracies(
         for name in ("uniform, hard", "weighted, hard"):
             if name in right:
                 right[f"{name}, lengths alike"] = np.where(matched, right[name], np.nan)
-    columns = np.column_stack([*right.values(), *(value - plain for value in right.values())])
+    over_plain = [value - plain for value in right.values()]
+    over_baselines = [right[AS_REWARDED] - right[name] for name in baselines]
+    columns = np.column_stack([*right.values(), *over_plain, *over_baselines])
     estimates = bootstrap_means(columns, matrix.prompts, seed, rounds, n_shares=len(right))
+    rewarded_over = dict(zip(baselines, estimates[2 * len(right) :], strict=True))
     found = []
     for i, (name, column) in enumerate(right.items()):
         n = int((~np.isnan(column)).sum())
@@ -48,6 +48,7 @@ def accuracies(
                 name=name,
                 accuracy=estimates[i],
                 over_uniform=estimates[len(right) + i] if comparable else None,
+                rewarded_over=rewarded_over.get(name),
                 n_pairs=n,
                 tied=int((column == 0.5).sum()) / n if n else None,
             )

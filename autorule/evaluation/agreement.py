@@ -4,10 +4,9 @@ Agreement is the share of discordant pairs (one side satisfies the rule, the oth
 satisfies it. Pairs of one prompt are not independent: the intervals (Wilson's) and the exact binomial tests go by the
 effective sample size p(1 - p) / var(p), with the variance of a ratio over prompts (Cochran, Sampling Techniques, ch. 6
 and 9), which is itself uncertain when prompts are few or one has most of the pairs: it is lowered by the ratio of the
-normal to Student's quantile (Korn and Graubard 1998), with degrees of freedom by Kish's number of prompts, and no
-p-value is below that of Student's test. Where prompts count as fewer than FEW_PROMPTS, none is below that of a test
-that turns the answers of whole prompts around at random, either, which needs no assumption about their sizes.
-Decisions over many rules control the false discovery rate (Benjamini and Hochberg 1995).
+normal to Student's quantile (Korn and Graubard 1998), with degrees of freedom by Kish's number of prompts. Where these
+are fewer than FEW_PROMPTS, no p-value is below that of a test that turns the answers of whole prompts around at random,
+which needs no variance. Decisions over many rules control the false discovery rate (Benjamini and Hochberg 1995).
 """
 
 from collections.abc import Iterator
@@ -59,7 +58,6 @@ def measure_agreement(matrix: PairMatrix, rate: float = FALSE_DISCOVERY_RATE) ->
     # The binomial of 1/2 is symmetric: both tails are as likely as the smaller one twice.
     tail = stats.binom.cdf(np.minimum(hits, sizes - hits), sizes, 0.5)
     p_values = np.where(sizes > 0, np.minimum(1.0, 2 * tail), 1.0)
-    p_values = np.maximum(p_values, _student_p(agrees, discordant, matrix.prompts))
     p_values = np.maximum(p_values, _flipped_p(agrees, discordant, matrix.prompts))
     adjusted = stats.false_discovery_control(p_values) if len(p_values) else p_values
     return Agreement(n.astype(np.int64), share, low, high, effective, p_values, adjusted, adjusted <= rate)
@@ -105,18 +103,6 @@ def _over_prompts(agrees: Bools, discordant: Bools, prompts: Ints) -> _OverPromp
         # by that (the correction CR2 of Bell and McCaffrey 2002).
         variance = (residuals**2 / (1 - sizes / n)).sum(axis=0) / n**2
     return _OverPrompts(n, n_prompts, share, variance, sizes.max(axis=0, initial=0) <= 1)
-
-
-def _student_p(agrees: Bools, discordant: Bools, prompts: Ints) -> Floats:
-    """Of Student's test over prompts, two-sided, where prompts have several discordant pairs that vary; 0 elsewhere."""
-    from scipy import stats
-
-    found = _over_prompts(agrees, discordant, prompts)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.abs(found.share - 0.5) / np.sqrt(found.variance)
-        p_values = 2 * stats.t.sf(t, found.n_prompts - 1)
-    usable = ~found.alone & (found.variance > 0) & np.isfinite(p_values)
-    return np.where(usable, p_values, 0.0)
 
 
 def _flipped_p(agrees: Bools, discordant: Bools, prompts: Ints) -> Floats:

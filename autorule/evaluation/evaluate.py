@@ -8,6 +8,7 @@ from autorule.errors import ConfigError, InputError
 from autorule.evaluation.accuracies import accuracies, margin_bins, slice_accuracies
 from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE
 from autorule.evaluation.choosing import choose_weights
+from autorule.evaluation.confidence import one_call_bins
 from autorule.evaluation.curves import learning_curves
 from autorule.evaluation.matrix import Floats, PairMatrix
 from autorule.evaluation.records import Curves, Evaluation, Matrix, Weightings
@@ -51,6 +52,7 @@ def evaluate(
             accuracies=tuple(accuracies(matrix, rules, reward, rounds, seed)),
             slices=tuple(slice_accuracies(matrix, rules, reward, rounds, seed)),
             margins=tuple(margin_bins(matrix, rules)),
+            one_call_bins=tuple(one_call_bins(matrix)),
             phi_verdicts=_rounded(phi),
             phi_differences=_rounded(phi_of_differences(matrix)),
             weightings=weightings,

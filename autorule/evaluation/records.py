@@ -35,6 +35,8 @@ class RuleStatistics(Record):
     significant: bool
     decision: Decision
     reason: str
+    duplicate_of: str | None = None
+    """The rule that stays in its place."""
     saturation: float | None
     """Share of yes among yes and no: a rule that nearly all satisfy teaches nothing."""
     na_rate: float
@@ -65,6 +67,8 @@ class Accuracy(Record):
     """Share of pairs whose preferred side scores higher, ties a half; bootstrap over prompts."""
     over_uniform: Interval | None = None
     """Minus the accuracy of uniform hard verdicts, paired."""
+    rewarded_over: Interval | None = None
+    """Of baselines: accuracy as rewarded minus this way's, paired, over pairs with both; bootstrap over prompts."""
     n_pairs: int
     """Pairs with a score on both sides."""
     tied: float | None
@@ -85,6 +89,18 @@ class MarginBin(Record):
     high: float
     accuracy: Interval
     """Share whose preferred side is the higher one; Wilson's interval at the effective size."""
+    n_pairs: int
+
+
+class ConfidenceBin(Record):
+    """Pairs on which the one call about both sides is about as sure."""
+
+    low: float
+    high: float
+    confidence: float
+    """Mean of max(p, 1 - p)."""
+    accuracy: Interval
+    """Share on which the likelier side is the preferred one; Wilson's interval at the effective size."""
     n_pairs: int
 
 
@@ -147,6 +163,8 @@ class Evaluation(Record):
     accuracies: tuple[Accuracy, ...]
     slices: tuple[SliceAccuracy, ...] = ()
     margins: tuple[MarginBin, ...] = ()
+    one_call_bins: tuple[ConfidenceBin, ...] = ()
+    """Is the one call about both sides as often right as it is sure? Empty where it was not asked."""
     phi_verdicts: Matrix = ()
     """Correlation of the verdicts of each two rules, in the order of `rules`; None where it is unknown, because one of
     them never varies, or they share few verdicts."""

@@ -61,6 +61,7 @@ def rule_statistics(
                 significant=bool(found.significant[i]),
                 decision=decisions[i].decision,
                 reason=decisions[i].reason,
+                duplicate_of=decisions[i].duplicate_of,
                 saturation=_share(n_yes, n_yes + n_no),
                 na_rate=float((labels[:, i] == NOT_APPLICABLE).mean()),
                 unscored_rate=float((labels[:, i] == UNSCORED).mean()),

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from autorule.errors import AutoruleError, InputError, MissingExtraError
 from autorule.evaluation.records import Evaluation
+from autorule.evaluation.weighting import SAME
 from autorule.manifest import RunManifest
 from autorule.records import Failure, Rule
 from autorule.rule_sets import RuleSet, load_rule_set
@@ -40,10 +41,16 @@ class RewardDistributions:
     edges: tuple[float, ...]
     """Of the bins, which all sides share."""
     sides: tuple[Distribution, ...]
-    higher: float | None
-    """Share of pairs whose chosen side has the higher reward, ties a half; None where rewards are not of pairs."""
     n_pairs: int
-    """Pairs with a reward on both sides."""
+    """Pairs with a reward on both sides; 0 where rewards are not of pairs."""
+    n_higher: int
+    """Of these, whose chosen side has the higher reward."""
+    n_tied: int
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of pairs whose chosen side has the higher reward, ties a half."""
+        return (self.n_higher + 0.5 * self.n_tied) / self.n_pairs if self.n_pairs else None
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,8 @@ def _read_distributions(path: Path) -> RewardDistributions | None:
         return None
     edges = _edges(np.concatenate([np.asarray(own) for own in values.values()]))
     pairs = [sides for sides in sides_by_row.values() if len(sides) == 2]
-    right = [(sides["chosen"] > sides["rejected"]) + 0.5 * (sides["chosen"] == sides["rejected"]) for sides in pairs]
+    tied = [abs(sides["chosen"] - sides["rejected"]) < SAME for sides in pairs]
+    higher = [sides["chosen"] > sides["rejected"] for sides in pairs]
     return RewardDistributions(
         edges=tuple(edges.tolist()),
         sides=tuple(
@@ -133,8 +141,9 @@ def _read_distributions(path: Path) -> RewardDistributions | None:
             )
             for name, own in sorted(values.items())
         ),
-        higher=float(np.mean(right)) if right else None,
         n_pairs=len(pairs),
+        n_higher=sum(more and not same for more, same in zip(higher, tied, strict=True)),
+        n_tied=sum(tied),
     )
 
 

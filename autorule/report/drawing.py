@@ -9,15 +9,16 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INK, MUTED, LINE = "#222326", "#6b6f76", "#d4d7dc"
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#b8568f", "#7f8389"
-"""After Okabe and Ito: told apart also by people who see fewer colours. Shapes and words tell the same."""
+INK, MUTED, LINE = "#222326", "#5b6068", "#d4d7dc"
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#b34900", "#007a59", "#a04279", "#6b6f76"
+"""After Okabe and Ito, darker: told apart also by people who see fewer colours, and as text on white. Shapes and words
+tell the same."""
 THEMED = {
     INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", BLUE: "var(--blue)", ORANGE: "var(--orange)",
     GREEN: "var(--green)", PURPLE: "var(--purple)", GREY: "var(--grey)",
@@ -28,6 +29,7 @@ SETTINGS = {
     "axes.linewidth": 0.7, "axes.formatter.use_mathtext": False, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK, "grid.color": LINE, "grid.linewidth": 0.6,
     "legend.frameon": False, "lines.linewidth": 1.5, "text.parse_math": False, "path.simplify": False,
+    "image.composite_image": False,
 }  # fmt: skip
 RASTER_DPI = 144
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
@@ -44,6 +46,8 @@ class Plot:
     width: float
     """Inches."""
     height: float
+    tints: tuple[str, ...] = ()
+    """Of its pictures, in the order in which they are drawn: each has one colour of the palette; its alpha tells."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,23 @@ class Drawn:
 def draw(plot: Plot) -> Drawn:
     """Draws a plot; the same plot gives the same bytes."""
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     svg, png = io.BytesIO(), io.BytesIO()
     with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": plot.name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the browser has other fonts
-        figure = Figure(figsize=(plot.width, plot.height), layout="constrained")
+        figure = Figure(figsize=(plot.width, plot.height), dpi=RASTER_DPI, layout="constrained")
         plot.draw(figure)
-        figure.savefig(svg, format="svg", transparent=True, dpi=RASTER_DPI, metadata={"Date": None, "Creator": None})
-        figure.savefig(png, format="png", facecolor="white", dpi=RASTER_DPI, metadata={"Software": None})
+        # The canvases themselves: savefig would draw everything once more beforehand, to no end here.
+        for ground in (figure.patch, *(axes.patch for axes in figure.axes)):
+            ground.set_visible(False)
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+        figure.set_layout_engine("none")  # it is laid out already
+        figure.set_dpi(RASTER_DPI)  # an SVG has its own
+        figure.patch.set(visible=True, facecolor="white")
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
     text = svg.getvalue().decode("utf-8")
     return Drawn(plot, _on_white(text), png.getvalue(), _inline(text, plot))
 
@@ -90,6 +102,7 @@ def _inline(svg: str, plot: Plot) -> str:
     for element in root.iter():
         _without_style(element)
         _with_own_ids(element, plot.name, used)
+    _tint(root, plot)
     left, top, width, height = (float(part) for part in root.attrib["viewBox"].split())
     root.attrib.clear()
     root.attrib.update(
@@ -101,6 +114,18 @@ def _inline(svg: str, plot: Plot) -> str:
         element.text = text
         root.insert(position, element)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _tint(root: "ElementTree.Element[str]", plot: Plot) -> None:
+    """Pictures hold their colours fixed; in the page a filter floods what they cover with that of the theme."""
+    for colour in dict.fromkeys(plot.tints):
+        named = {"id": f"{plot.name}-tint-{colour[1:]}", "color-interpolation-filters": "sRGB"}
+        tint = ElementTree.Element(f"{{{SVG}}}filter", {**named, "x": "0", "y": "0", "width": "1", "height": "1"})
+        ElementTree.SubElement(tint, f"{{{SVG}}}feFlood", {"flood-color": THEMED[colour]})
+        ElementTree.SubElement(tint, f"{{{SVG}}}feComposite", {"in2": "SourceAlpha", "operator": "in"})
+        root.insert(0, tint)
+    for image, colour in zip(root.iter(f"{{{SVG}}}image"), plot.tints, strict=False):
+        image.attrib["filter"] = f"url(#{plot.name}-tint-{colour[1:]})"
 
 
 def _without_style(element: "ElementTree.Element[str]") -> None:
@@ -123,10 +148,3 @@ def _with_own_ids(element: "ElementTree.Element[str]", prefix: str, used: set[st
             element.attrib[name] = f"#{prefix}-{value[1:]}"
         elif value.startswith("url(#"):
             element.attrib[name] = f"url(#{prefix}-{value[5:]}"
-
-
-def percent_axis(axis: Any) -> None:
-    """Shares as per cent."""
-    from matplotlib.ticker import FuncFormatter
-
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))

@@ -15,8 +15,18 @@
 
   // Folded texts are printed whole.
   window.addEventListener("beforeprint", () => {
-    for (const folded of document.querySelectorAll("#rule-table details")) folded.open = true;
+    for (const folded of document.querySelectorAll("details")) folded.open = true;
   });
+
+  // What scrolls is reached by keyboard; what does not is no stop on the way.
+  const boxes = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const scrolls = target.scrollWidth > target.clientWidth + 1 || target.scrollHeight > target.clientHeight + 1;
+      if (scrolls) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  for (const box of document.querySelectorAll(".box, .canvas")) boxes.observe(box);
 
   const table = document.getElementById("rule-table");
   if (!table) return;
@@ -28,12 +38,13 @@
   const decision = document.getElementById("decision");
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
-  // Values are compared as the column says; rows without one stay last in both directions.
+  // Values are compared as the column says; rows without one stay last in both directions, equal ones by their number.
   const compare = (column, kind, sign) => (one, other) => {
     const a = one.cells[column].dataset.sort;
     const b = other.cells[column].dataset.sort;
-    if (a === undefined || b === undefined) return (a === undefined) - (b === undefined);
-    return sign * (kind === "number" ? Number(a) - Number(b) : collator.compare(a, b));
+    const byNumber = Number(one.cells[0].dataset.sort) - Number(other.cells[0].dataset.sort);
+    if (a === undefined || b === undefined) return (a === undefined) - (b === undefined) || byNumber;
+    return sign * (kind === "number" ? Number(a) - Number(b) : collator.compare(a, b)) || byNumber;
   };
 
   const sortBy = (column) => {
@@ -55,7 +66,8 @@
     header.append(button);
   });
 
-  const texts = new Map(rows.map((row) => [row, row.querySelector("th").textContent.toLowerCase()]));
+  const textOf = (row) => [...row.querySelectorAll("th .text")].at(-1).textContent + "\n" + row.dataset.id;
+  const texts = new Map(rows.map((row) => [row, textOf(row).toLowerCase()]));
   const filter = () => {
     const wanted = search.value.trim().toLowerCase();
     const kind = decision ? decision.value : "";
@@ -64,7 +76,8 @@
       row.hidden = !texts.get(row).includes(wanted) || (kind !== "" && row.dataset.decision !== kind);
       shown += row.hidden ? 0 : 1;
     }
-    status.textContent = `${shown} of ${rows.length} rules`;
+    const count = `${shown} of ${rows.length} ${rows.length === 1 ? "rule" : "rules"}`;
+    status.textContent = shown ? count : `No rule matches: ${count}`;
   };
   search.addEventListener("input", filter);
   if (decision) decision.addEventListener("change", filter);

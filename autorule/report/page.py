@@ -7,37 +7,29 @@ head allows this one script and this one style by their hashes.
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from autorule.backends.embedded import NOTE
 from autorule.errors import MissingExtraError
-from autorule.evaluation.records import Accuracy, Interval
+from autorule.evaluation.records import Interval
 from autorule.report.contents import Contents
 from autorule.report.drawing import Drawn
-from autorule.report.plots import is_of_rules
-from autorule.report.rule_table import RuleTable, rule_table
+from autorule.report.glance import figures, opening
+from autorule.report.names import method_gloss, method_name, way_gloss, way_name
+from autorule.report.notes import notes
+from autorule.report.redundancy_plot import MOST_PAIRS, pairs_alike
+from autorule.report.rule_table import DECISION_HELP, rule_table
+from autorule.report.sections import missing_line, sections
 from autorule.report.steps import funnel_steps, stage_costs, total_cost
-from autorule.report.text import MISSING, ends_text, interval_text, method_name, number, percent, visible
+from autorule.report.text import MISSING, counted, ends_text, interval_text, number, percent, visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 GENERATOR = '<meta name="generator" content="autorule report">'
-LIKE_ALIKE = "lengths alike"
 LONG_TEXT = 400
 """Characters from which a rule is folded."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One of the few figures at the top."""
-
-    label: str
-    value: str
-    note: str
 
 
 def page(contents: Contents, drawn: Sequence[Drawn]) -> str:
@@ -45,6 +37,9 @@ def page(contents: Contents, drawn: Sequence[Drawn]) -> str:
     rules = rule_table(contents)
     script, style = _asset("page.js"), _asset("page.css")
     costs = stage_costs(contents.manifest)
+    steps = funnel_steps(contents.manifest.funnel)
+    plots = {one.plot.name: one for one in drawn}
+    shown = sections(contents, plots, bool(steps or contents.failures), rules is not None)
     return _environment().get_template("page.html.j2").render(
         generator=GENERATOR,
         policy=_policy(script, style),
@@ -58,10 +53,16 @@ def page(contents: Contents, drawn: Sequence[Drawn]) -> str:
         rewards=contents.rewards,
         failures=contents.failures,
         figures=figures(contents, rules),
-        warnings=warnings(contents),
-        steps=funnel_steps(contents.manifest.funnel),
+        opening=opening(contents.evaluation),
+        notes=notes(contents),
+        sections=shown,
+        filled={section.name for section in shown if section.filled},
+        missing=missing_line(shown),
+        steps=steps,
         rules=rules,
-        plots={one.plot.name: one for one in drawn},
+        decision_help=DECISION_HELP,
+        plots=plots,
+        alike=_alike(contents),
         costs=costs,
         total=total_cost(costs),
         long_text=LONG_TEXT,
@@ -74,63 +75,13 @@ def title_of(contents: Contents) -> str:
     return f"{kind} {contents.manifest.run_id}"
 
 
-def figures(contents: Contents, rules: RuleTable | None) -> list[Figure]:
-    """At a glance: what a reader wants to know first."""
-    found, funnel, shown = contents.evaluation, contents.manifest.funnel, []
-    if found is not None:
-        shown += _accuracy_figures(found.accuracies)
-    if rules is not None:
-        of_all = ", ".join(f"{n} {name}" for name, n in rules.decisions if name != "keep")
-        kept = dict(rules.decisions).get("keep", 0)
-        value = f"{kept} of {len(rules.rows)}" if found is not None else f"{len(rules.rows):,}"
-        mined = f"from {funnel.candidates:,} candidates" if funnel.candidates else ""
-        shown.append(Figure("Rules kept" if found is not None else "Rules", value, of_all or mined))
-    if found is not None and found.weightings is not None:
-        w = found.weightings
-        best = next((result for result in w.results if result.method == w.chosen), None)
-        if best is not None:
-            note = (
-                f"{ends_text(best.test)}; {method_name(w.chosen)}: {percent(best.dev_accuracy)} on dev, on test "
-                f"{interval_text(best.over_uniform, True)} over uniform"
-            )
-            shown.append(Figure("Test accuracy, chosen weights", percent(best.test.value), note))
-    if contents.rewards is not None and contents.rewards.higher is not None and found is None:
-        means = ", ".join(f"{side.name} {number(side.mean, 3)}" for side in contents.rewards.sides)
-        shown.append(Figure("Chosen has the higher reward", percent(contents.rewards.higher), f"mean reward: {means}"))
-    counts, cost = total_cost(stage_costs(contents.manifest))
-    price = "" if cost is None else f", cost {number(cost, 4)}"
-    tokens = counts.prompt_tokens + counts.completion_tokens
-    note = f"{counts.cached:,} from the cache, {tokens:,} tokens{price}"
-    return [*shown, Figure("Model calls", f"{counts.sent:,}", note)]
-
-
-def _accuracy_figures(ways: Sequence[Accuracy]) -> list[Figure]:
-    known = [way for way in ways if way.accuracy.value is not None and LIKE_ALIKE not in way.name]
-    of_rules = [way for way in known if is_of_rules(way)]
-    baselines = [way for way in known if not is_of_rules(way)]
-    if not of_rules:
+def _alike(contents: Contents) -> list[tuple[str, list[tuple[int, int, float]], int]]:
+    """(what correlates, the pairs of rules that are nearly one rule, how many more there are)."""
+    if contents.evaluation is None:
         return []
-    note = ends_text(of_rules[0].accuracy)
-    if baselines:
-        best = max(baselines, key=lambda way: way.accuracy.value or 0.0)
-        note += f"; best baseline: {visible(best.name)} {interval_text(best.accuracy)}"
-    return [Figure(f"Pair accuracy, {visible(of_rules[0].name)}", percent(of_rules[0].accuracy.value), note)]
-
-
-def warnings(contents: Contents) -> list[str]:
-    """What a reader must know before trusting the figures."""
-    manifest, found = contents.manifest, contents.evaluation
-    told = []
-    if manifest.status != "completed":
-        told.append(f"The run is {manifest.status.replace('_', ' ')}: {visible(manifest.message) or 'no message'}")
-    if found is not None and found.leaked_pairs:
-        told.append(
-            f"{found.leaked_pairs:,} of {found.n_pairs:,} pairs have prompts that the rules were mined from: the "
-            "figures flatter the rules."
-        )
-    if any("embedded" in identity for identity in manifest.models.values()):
-        told.append(f"{NOTE}.")
-    return told
+    of = {"verdicts": contents.evaluation.phi_verdicts, "differences": contents.evaluation.phi_differences}
+    found = {what: pairs_alike(matrix) for what, matrix in of.items()}
+    return [(what, pairs[:MOST_PAIRS], max(0, len(pairs) - MOST_PAIRS)) for what, pairs in found.items() if pairs]
 
 
 def _asset(name: str) -> str:
@@ -163,6 +114,7 @@ def _environment() -> "Environment":
     environment.filters.update(
         visible=visible, percent=percent, number=number, interval=interval_text, ends=ends_text, count=_count,
         file_name=lambda path: visible(PurePath(path).name), cost=_cost, span=_span, method=method_name,
+        method_gloss=method_gloss, way=way_name, way_gloss=way_gloss, counted=counted,
     )  # fmt: skip
     return environment
 

@@ -16,6 +16,13 @@ class FunnelStep:
     rest: str
     """In words, what became of those that are not among the results."""
 
+    same_kind: bool = True
+    """Whether what comes out is some of what goes in: only then does a share say anything."""
+
+    @property
+    def kept(self) -> float | None:
+        return self.n_out / self.n_in if self.same_kind else None
+
 
 def funnel_steps(funnel: Funnel) -> list[FunnelStep]:
     """The steps that the run took, in their order."""
@@ -31,14 +38,20 @@ def funnel_steps(funnel: Funnel) -> list[FunnelStep]:
             _rest(f, "chains_failed failed", "chains_given came with the pairs"),
         ),
         FunnelStep(
+            "chains checked blind → confirmed", f.chains_checked,
+            f.chains_checked - f.chains_contradicted - f.chains_unclear,
+            _rest(f, "chains_contradicted contradicted", "chains_unclear unclear", "checks_failed checks failed"),
+        ),
+        FunnelStep(
             "chains → mined chains", f.chains, f.chains_mined,
             _rest(f, "mining_failed failed", "chains_left_out left out by the blind check"),
         ),
-        FunnelStep("mined chains → candidates", f.chains_mined, f.candidates, ""),
+        FunnelStep("mined chains → candidates", f.chains_mined, f.candidates, "", same_kind=False),
         FunnelStep(
             "candidates → rules", f.candidates, f.rules,
             _rest(f, "candidates_in_rules stand behind rules", "candidates_set_aside set aside by lint",
                   "candidates_of_ties of ties", "candidates_dropped dropped", "merges_failed merges failed"),
+            same_kind=False,
         ),
         FunnelStep(
             "held-out rows → pairs", f.held_out_rows_read, f.held_out_pairs,

@@ -30,11 +30,11 @@ def percent(value: float | None, signed: bool = False, digits: int = 1) -> str:
     """A share; or, with its sign, a difference of shares in percentage points."""
     if value is None:
         return MISSING
-    return (f"{100 * value:+.{digits}f} pp" if signed else f"{value:.{digits}%}").replace("-", "−")
+    return (f"{100 * value:+z.{digits}f} pp" if signed else f"{value:z.{digits}%}").replace("-", "−")
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    return MISSING if value is None else f"{value:,.{digits}f}".replace("-", "−")
+    return MISSING if value is None else f"{value:z,.{digits}f}".replace("-", "−")
 
 
 def interval_text(interval: Interval, signed: bool = False) -> str:
@@ -50,9 +50,9 @@ def ends_text(interval: Interval, signed: bool = False) -> str:
     return f"{percent(interval.low, signed).removesuffix(' pp')} to {percent(interval.high, signed)}"
 
 
-def method_name(method: str) -> str:
-    """The name of a weighting in words."""
-    return visible(method).replace("_", " ").replace(":all", ", all rules")
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and what is counted: 1 pair, 2 pairs."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def _is_plain(char: str) -> bool:

@@ -57,6 +57,6 @@ def _write_plots(folder: Path, drawn: list[Drawn], page_path: Path) -> None:
 
 
 PLOTS = (
-    "accuracy", "margins", "agreement", "redundancy-verdicts", "redundancy-differences", "curve-rules", "curve-pairs",
-    "rewards",
+    "accuracy", "margins", "reliability", "agreement", "redundancy-verdicts", "redundancy-differences", "curve-rules",
+    "curve-pairs", "rewards",
 )  # fmt: skip

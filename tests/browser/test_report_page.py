@@ -1,10 +1,14 @@
 """The report in a real browser: opened from disk, used by mouse and keyboard, wide and narrow, light and dark."""
 
+import re
+import shutil
+import subprocess
 from itertools import pairwise
 
 import pytest
 
 from autorule.report.contents import read_contents
+from autorule.report.redundancy_plot import DEEPER
 from autorule.report.text import visible
 from autorule.report.write import write_report
 from autorule.run_folder import EVALUATION
@@ -77,6 +81,8 @@ def is_sorted(values, descending):
 def test_rules_sort_by_mouse_and_by_keyboard(open_page):
     page = open_page()
     own = header(page, AGREEMENT)
+    first = sort_values(page, "#")
+    assert own.get_attribute("aria-sort") == "descending" and is_sorted(sort_values(page, AGREEMENT), descending=True)
     page.get_by_role("button", name="#", exact=True).click()
     assert [int(value) for value in sort_values(page, "#")] == list(range(1, 51))
     before = sort_values(page, AGREEMENT)
@@ -84,7 +90,7 @@ def test_rules_sort_by_mouse_and_by_keyboard(open_page):
     own.get_by_role("button").click()
     values = sort_values(page, AGREEMENT)
     assert own.get_attribute("aria-sort") == "descending" and is_sorted(values, descending=True)
-    assert values != before and values[-2:] == [None, None]
+    assert values != before and values[-2:] == [None, None] and sort_values(page, "#") == first
     own.get_by_role("button").focus()
     page.keyboard.press("Enter")
     values = sort_values(page, AGREEMENT)
@@ -120,7 +126,11 @@ def test_search_narrows_the_table_and_tells_the_count(open_page):
     assert 0 < n < 50 and status.text_content() == f"{n} of 50 rules"
     assert all("names its sources" in text for text in rows.all_text_contents())
     page.get_by_label("Search rules").fill("no rule says this")
-    assert rows.count() == 0 and status.text_content() == "0 of 50 rules"
+    assert rows.count() == 0 and status.text_content() == "No rule matches: 0 of 50 rules"
+    page.get_by_label("Search rules").fill("no more than chance")  # stands in reasons only
+    assert rows.count() == 0
+    page.get_by_label("Search rules").fill("r49")
+    assert rows.count() == 1 and rows.first.get_attribute("data-id") == "r49"
 
 
 def test_rules_are_filtered_by_decision(open_page):
@@ -164,6 +174,92 @@ def test_the_page_never_scrolls_sideways(open_page, width):
     assert beyond == []
     box = page.locator(".box.tall")
     assert box.evaluate("box => box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX === 'auto'")
+
+
+def test_a_narrow_screen_shows_number_agreement_and_interval_of_each_rule(open_page):
+    page = open_page(viewport={"width": 380, "height": 800})
+    # Without scrolling sideways: ends of the marks in the table, and of the lines and numbers in the plot.
+    cells = page.evaluate(
+        """[...document.querySelectorAll("#rule-table tbody tr")].flatMap(row => [
+             row.cells[0], ...row.cells[1].querySelectorAll(".bar, .share, .ends")])
+           .map(part => part.getBoundingClientRect()).map(box => [box.left, box.right])"""
+    )
+    assert len(cells) == 50 + 48 * 3 and all(0 <= left < right <= 380 for left, right in cells)
+    drawn = page.evaluate(
+        r"""(() => {
+          const texts = [...document.querySelectorAll("#plot-agreement svg text")];
+          const parts = texts.filter(text => /^(\d+%?|20%|80%)$/.test(text.textContent));
+          return parts.map(part => part.getBoundingClientRect()).map(box => [box.left, box.right]);
+        })()"""
+    )
+    assert len(drawn) >= 48 + 4 and all(0 <= left < right <= 380 for left, right in drawn)
+
+
+def test_bars_of_one_column_start_at_one_place(open_page):
+    page = open_page()
+    starts = page.evaluate(
+        """[...document.querySelectorAll("table")].map(table => {
+             const columns = {};
+             for (const bar of table.querySelectorAll("td .bar, td .size")) {
+               (columns[bar.closest("td").cellIndex] ??= new Set()).add(Math.round(bar.getBoundingClientRect().left));
+             }
+             return Object.values(columns).map(places => places.size);
+           }).flat()"""
+    )
+    assert len(starts) >= 5 and set(starts) == {1}
+
+
+def test_what_does_not_scroll_is_no_stop_for_the_keyboard(open_page):
+    page = open_page(viewport={"width": 1280, "height": 900})
+    page.wait_for_selector(".box.tall[tabindex]")
+    wrong = page.evaluate(
+        """[...document.querySelectorAll(".box, .canvas")].filter(box => {
+             const scrolls = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
+             return scrolls !== box.hasAttribute("tabindex");
+           }).length"""
+    )
+    names = [box.get_attribute("aria-label") for box in page.locator("[role=group]").all()]
+    assert wrong == 0 and len(names) == len(set(names)) and page.get_by_role("region").count() == 0
+    heights = page.evaluate("[...document.querySelectorAll('nav a')].map(link => link.getBoundingClientRect().height)")
+    assert min(heights) >= 24
+
+
+def test_on_paper_every_page_of_the_table_has_its_headers(open_page, tmp_path):
+    page = open_page()
+    page.emulate_media(media="print")
+    shown = page.evaluate(
+        """[...document.querySelectorAll("#rule-table thead th")].filter(head => head.checkVisibility())
+           .map(head => [getComputedStyle(head.querySelector("button")).display, getComputedStyle(head).position])"""
+    )
+    assert 8 <= len(shown) <= 12 and all(one == ["contents", "static"] for one in shown)
+    small = page.evaluate(
+        """[...document.querySelectorAll("table *, figcaption, .help *")].filter(one => one.checkVisibility())
+           .map(one => parseFloat(getComputedStyle(one).fontSize)).filter(size => size < 8 * 96 / 72 - 0.01).length"""
+    )
+    assert small == 0
+    if shutil.which("pdftotext"):
+        page.pdf(path=tmp_path / "page.pdf", prefer_css_page_size=True)
+        text = subprocess.run(
+            ["pdftotext", tmp_path / "page.pdf", "-"], capture_output=True, text=True, check=True
+        ).stdout
+        of_rules = [one for one in text.split("\f") if "that it tells apart" in one and "Provenance" not in one]
+        assert len(of_rules) > 2 and all("Told apart" in one and "Decision" in one for one in of_rules)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_correlation_of_a_third_is_seen_on_both_grounds(open_page, scheme):
+    page = open_page(color_scheme=scheme)
+    colours = page.evaluate(
+        """[...document.querySelectorAll("#plot-redundancy-verdicts feFlood")]
+           .map(flood => getComputedStyle(flood).floodColor)"""
+    )
+    assert len(colours) == 2
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    ground = [int(part) for part in re.findall(r"\d+", ground)[:3]]
+    for colour in colours:
+        parts = [int(part) for part in re.findall(r"\d+", colour)[:3]]
+        mixed = [a + (b - a) * 0.3**DEEPER for a, b in zip(ground, parts, strict=True)]
+        assert sum(abs(a - b) for a, b in zip(ground, mixed, strict=True)) > 100
 
 
 def test_hostile_rules_are_text(open_page):

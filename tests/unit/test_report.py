@@ -10,18 +10,17 @@ import pytest
 
 from autorule.errors import InputError, MissingExtraError, RuleSetError
 from autorule.evaluation.records import Interval
-from autorule.report.contents import _edges, read_contents
-from autorule.report.drawing import draw
+from autorule.report.contents import read_contents
 from autorule.report.plots import evaluation_plots
 from autorule.report.rule_table import rule_table
-from autorule.report.text import percent, shortened, visible
+from autorule.report.text import shortened, visible
 from autorule.report.write import PLOTS, write_report
-from autorule.run_folder import EVALUATION, MANIFEST, RULE_SET
-from tests.reported_runs import HOSTILE, evaluation_run, extraction_run
+from autorule.run_folder import EVALUATION, RULE_SET
+from tests.reported_runs import HOSTILE, evaluation_run, extraction_run, section
 
 SECTIONS = (
-    "glance", "funnel", "rules", "agreement", "preferred", "weightings", "rewards", "redundancy", "curves", "slices",
-    "cost", "provenance",
+    "glance", "funnel", "rules", "agreement", "preferred", "calibration", "weightings", "rewards", "redundancy",
+    "curves", "slices", "cost", "provenance",
 )  # fmt: skip
 
 
@@ -35,8 +34,9 @@ def page(run):
     return write_report(run).read_text(encoding="utf-8")
 
 
-def section(page, name):
-    return re.search(rf'<section aria-labelledby="{name}">.*?</section>', page, re.S)[0]
+def absent_sections(page):
+    """The line that says what is not there."""
+    return re.search(r'<p class="absent">Not in this run: (.*?)\.</p>', page)[1]
 
 
 def test_an_evaluation_is_shown_with_all_its_sections(page, run):
@@ -128,26 +128,16 @@ def test_text_is_shortened_by_its_width():
     assert shortened("a\n\n b", 6) == "a↵↵ b"
 
 
-def test_differences_of_shares_are_points():
-    assert (percent(0.513), percent(-0.0125, signed=True), percent(None)) == ("51.3%", "−1.2 pp", "–")
-
-
 def test_an_extraction_says_what_it_does_not_have(tmp_path):
     page = write_report(extraction_run(tmp_path)).read_text(encoding="utf-8")
     assert "20 set aside by lint" in section(page, "funnel")
     assert len(re.findall(r'<tr id="rule-\d+"', page)) == 8 and 'id="decision"' not in page
-    for name in ("agreement", "preferred", "weightings", "rewards", "redundancy", "curves", "slices"):
-        assert section(page, name).count('class="absent"') == 1 and "<figure" not in section(page, name)
-    assert "the settings name no prices" in section(page, "cost")
-
-
-def test_held_out_rewards_of_an_extraction_are_shown(tmp_path):
-    run = extraction_run(tmp_path, held_out=True)
-    page = write_report(run).read_text(encoding="utf-8")
-    rewards = read_contents(run).rewards
-    assert [side.name for side in rewards.sides] == ["chosen", "rejected"]
-    assert all(sum(side.counts) == side.n and side.n + side.n_unscored == 60 for side in rewards.sides)
-    assert "Chosen has the higher reward" in section(page, "glance") and "<figure" in section(page, "rewards")
+    shown = re.findall(r'<h2 id="([^"]+)">', page)
+    assert shown == ["glance", "funnel", "rules", "cost", "provenance"]
+    assert re.findall(r'<a href="#([^"]+)">', page.partition("<nav")[2].partition("</nav>")[0]) == shown
+    for title in ("Agreement", "Which side is preferred", "Weightings", "Rewards", "Redundancy", "Slices"):
+        assert title in absent_sections(page)
+    assert "the settings name no prices" in section(page, "cost") and "<figure" not in page
 
 
 def test_parts_that_an_evaluation_lacks_are_left_out(tmp_path):
@@ -158,8 +148,8 @@ def test_parts_that_an_evaluation_lacks_are_left_out(tmp_path):
     run = evaluation_run(tmp_path, n_rules=3, n_prompts=30, rounds=100, changes=absent)
     page = write_report(run).read_text(encoding="utf-8")
     assert "too few &lt;prompts&gt;" in section(page, "weightings") and "<table" not in section(page, "weightings")
-    for name in ("redundancy", "curves", "slices"):
-        assert 'class="absent"' in section(page, name) and "<figure" not in section(page, name)
+    for name, title in (("redundancy", "Redundancy"), ("curves", "Learning curves"), ("slices", "Slices")):
+        assert f'<h2 id="{name}">' not in page and title in absent_sections(page)
     assert "Flips" in section(page, "rules").partition("No figures in this run for")[2]
     assert not (run / "report" / "margins.svg").exists()
 
@@ -193,48 +183,18 @@ def test_flips_have_a_column_each_and_missing_figures_no_number(tmp_path):
     assert "agreement" not in {plot.name for plot in evaluation_plots(changed)}
 
 
-def test_leaked_pairs_and_unfinished_runs_are_warned_of(tmp_path):
-    run = evaluation_run(tmp_path, n_rules=3, n_prompts=30, rounds=100, changes={"leaked_pairs": 7})
-    manifest = read_contents(run).manifest
-    failed = manifest.model_copy(update={"status": "failed_with_results", "message": "shard <3> failed"})
-    (run / MANIFEST).write_text(failed.model_dump_json())
-    page = write_report(run).read_text(encoding="utf-8")
-    warned = re.findall(r'<p class="warning">.*?</p>', page)
-    assert len(warned) == 2 and "7 of 30 pairs" in warned[1] and "shard &lt;3&gt; failed" in warned[0]
+def test_one_word_for_one_thing(page):
+    assert "uniform" not in re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.S).lower()
+    weightings = section(page, "weightings")
+    assert "equal weights, kept rules" in weightings and '<th scope="row">all rules alike ' in weightings
 
 
-@pytest.mark.parametrize(
-    ("values", "edges"),
-    [
-        ([0.5, 0.5], [0.0, 1.0]),
-        ([0.0, 0.25, 0.5, 1.0], [-0.125, 0.375, 0.875, 1.375]),
-    ],
-)
-def test_bins_of_rewards_on_a_grid_hold_as_many_points_of_it(values, edges):
-    import numpy as np
-
-    assert _edges(np.array(values)).tolist() == pytest.approx(edges)
-
-
-def test_every_reward_lies_in_a_bin():
-    import numpy as np
-
-    values = np.random.default_rng(0).normal(size=500)
-    counts, edges = np.histogram(values, _edges(values))
-    assert counts.sum() == 500 and len(edges) <= 26
-    grid = np.random.default_rng(0).integers(0, 51, 500) / 50
-    assert np.histogram(grid, _edges(grid))[0].sum() == 500
-
-
-def test_a_heat_map_of_two_hundred_rules_is_a_small_picture(tmp_path):
-    import numpy as np
-
-    phi = np.random.default_rng(0).uniform(-1, 1, (200, 200))
-    matrix = tuple(tuple(map(float, row)) for row in phi)
-    run = evaluation_run(tmp_path, n_rules=2, n_prompts=20, rounds=100, changes={"phi_verdicts": matrix})
-    [plot] = [p for p in evaluation_plots(read_contents(run).evaluation) if p.name == "redundancy-verdicts"]
-    drawn = draw(plot)
-    assert len(drawn.inline) < 1_000_000 and "data:image/png" in drawn.inline
+def test_reasons_and_heat_maps_lead_to_the_rules_that_they_name(page):
+    assert re.search(
+        r'with those of <a href="#rule-1">rule 1</a> with 0\.\d\d, over \d+ that both have</bdi>',
+        section(page, "rules"),
+    )
+    assert re.search(r'<a href="#rule-1">rule 1</a> and <a href="#rule-50">rule 50</a>', section(page, "redundancy"))
 
 
 def test_what_is_no_run_or_no_report_is_refused(tmp_path):
