@@ -74,7 +74,7 @@ def test_few_or_unequal_prompts_raise_no_more_false_alarms(n_prompts, per_prompt
 @pytest.mark.parametrize("n_prompts", [6, 80])
 def test_the_p_value_of_shared_prompts_is_the_greater_of_two(n_prompts):
     """Of the binomial at the effective size, and where prompts are few that of scipy's permutations of signs."""
-    matrix = simulate(np.random.default_rng(4), [0.95, 0.65, 0.5, 0.6], n_prompts, per_prompt=6, spread=0.1)
+    matrix = simulate(np.random.default_rng(4), [0.8, 0.65, 0.5, 0.6], n_prompts, per_prompt=30, spread=0.1)
     found, exact_is_greater = measure_agreement(matrix), []
     for i in range(4):
         ahead = by_prompt(np.nan_to_num(matrix.differences()[:, [i]]), matrix.prompts)[:, 0]
