@@ -32,7 +32,7 @@ def with_test_turned(matrix):
 
 
 def test_rules_weights_statistics_and_inversions_are_those_of_dev():
-    matrix = simulate(np.random.default_rng(0), (0.75, 0.65, 0.25, 0.45), n_prompts=600)
+    matrix = simulate(np.random.default_rng(0), (0.75, 0.65, 0.36, 0.45), n_prompts=600)
     rule_set = make_rule_set(*"abcd")
     after, _ = selected(rule_set, matrix, invert=True)
     other, _ = selected(rule_set, with_test_turned(matrix), invert=True)
