@@ -22,6 +22,7 @@ from autorule.registry_cli import register as register_registry
 from autorule.report_cli import register as register_report
 from autorule.reward_cli import reward_app, serve_
 from autorule.rules_cli import rules_app
+from autorule.select_cli import register as register_selection
 from autorule.stage_config import Config
 from autorule.verifier_cli import verifier_app
 
@@ -38,9 +39,12 @@ app.add_typer(verifier_app, name="verifier")
 app.add_typer(reward_app, name="reward")
 app.add_typer(prefect_app, name="prefect")
 register_exports(app)
-register_evaluation(app, lambda *arguments: _run(*arguments))
+register_evaluation(
+    app, lambda *arguments: _run(*arguments), lambda config: _forecast(config), lambda value: _set_debug(value)
+)
+register_selection(app, lambda value: _set_debug(value))
 register_audits(app)
-register_comparison(app)
+register_comparison(app, lambda value: _set_debug(value))
 register_report(app)
 register_registry(app)
 app.command("serve")(serve_)
@@ -241,6 +245,13 @@ def _run(flow_name: str, config: Config, prefect: bool | None) -> Any:
         terminal.print_error("stopped; run the same command again to go on: finished answers are in the cache")
         sys.stdout.flush()
         os._exit(130)  # shards at work in threads would hold the process until their last answer
+
+
+def _forecast(config: Config) -> Any:
+    """What an evaluation would send."""
+    from autorule.tasks.evaluation_forecast import forecast_evaluation
+
+    return forecast_evaluation(config)
 
 
 def _load_flow(name: str) -> Any:

@@ -4,6 +4,8 @@ Everything a user can mend derives from AutoruleError, whose text is one line an
 prints it without a trace. What goes wrong with one request of many is not an exception but a Failure record.
 """
 
+from typing import Any
+
 
 class AutoruleError(Exception):
     """A problem that the user can mend; the message names the thing, the value and the fix."""
@@ -19,6 +21,14 @@ class InputError(AutoruleError):
 
 class RuleSetError(AutoruleError):
     """A rule set file can't be read, or does not fit this version."""
+
+
+class NothingKeptError(RuleSetError):
+    """A selection keeps no rule: a finding about the rules, with the figures that it was found by."""
+
+    def __init__(self, message: str, weightings: Any) -> None:
+        super().__init__(message)
+        self.weightings = weightings
 
 
 class PromptError(AutoruleError):

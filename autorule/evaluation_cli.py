@@ -1,23 +1,24 @@
-"""`autorule evaluate` and `select`: how much rules are worth, and which to keep."""
+"""`autorule evaluate`: how much rules are worth, by held-out pairs."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from autorule import evaluation_terminal
+from autorule import evaluation_terminal, terminal
 from autorule.command_settings import mapping, run_options, settings_of
-from autorule.errors import ConfigError, InputError
-from autorule.manifest import RunManifest
-from autorule.rule_editing import check_free, save_rule_set, user_name
-from autorule.rule_sets import load_rule_set
-from autorule.run_folder import EVALUATION, MANIFEST
-from autorule.storage import write_text
+from autorule.errors import ConfigError, RunFailedError
+from autorule.run_folder import EVALUATION, MANIFEST, new_run_id
+
+RunFlow = Callable[[str, Any, bool | None], Any]
 
 
-def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any]) -> None:
-    """Adds the commands; `run_flow` runs a flow by its name."""
+def register(
+    app: typer.Typer, run_flow: RunFlow, forecast: Callable[[Any], Any], set_debug: Callable[[bool], None]
+) -> None:
+    """Adds the command; `run_flow` runs a flow by its name, `forecast` says what one would send."""
 
     @app.command()
     def evaluate(
@@ -26,11 +27,19 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
         verdicts: Annotated[
             Path | None, typer.Option(help="folder of an evaluation: its verdicts are read, no model is asked")
         ] = None,
+        limit: Annotated[int | None, typer.Option(help="pairs drawn by seed; all if left out")] = None,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="show calls, tokens and cost by stage; send nothing")
+        ] = False,
         allow_leakage: Annotated[
             bool | None, typer.Option("--allow-leakage", help="count pairs whose prompts the rules know")
         ] = None,
         leave_out_leaked: Annotated[
             bool | None, typer.Option("--leave-out-leaked", help="leave such pairs out: after select, the test part")
+        ] = None,
+        max_unscored: Annotated[
+            float | None,
+            typer.Option(help="exit code 3 when the verifier fails on a greater share of the pairs (default: 0.1)"),
         ] = None,
         slice_: Annotated[
             list[str] | None, typer.Option("--slice", help="column whose values are told apart; may be repeated")
@@ -57,12 +66,22 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
         config: Annotated[Path | None, typer.Option("--config", help="TOML file with any settings")] = None,
         set_: Annotated[list[str] | None, typer.Option("--set", help="any setting; may be repeated")] = None,
         prefect: Annotated[bool | None, typer.Option("--prefect/--no-prefect", help="as in score")] = None,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="the evaluation as JSON on stdout, and nothing else there")
+        ] = False,
+        debug: Annotated[
+            bool, typer.Option("--debug", callback=set_debug, help="show the whole trace of an error")
+        ] = False,
     ) -> None:
-        """Measure rules on held-out pairs: agreement with people, rule by rule and of the set."""
-        from autorule.evaluation.config import EvaluateConfig
+        """Measure rules on held-out pairs: agreement with people, rule by rule and of the set.
 
+        Exit code 3 when results are missing: the verifier failed on too many pairs, or a part of the run failed. What
+        was found is shown and written all the same.
+        """
         if (pairs is None) == (verdicts is None):
             raise ConfigError("give the held-out pairs, or --verdicts with the folder of an evaluation")
+        if allow_leakage and leave_out_leaked:
+            raise ConfigError("--allow-leakage counts the pairs that --leave-out-leaked leaves out: give one of them")
         options = {
             **run_options(backend, model, base_url, api_key_env, columns, out, run_id, cache, no_cache),
             "winner_values": mapping(winner_values, "--winner-values"),
@@ -70,107 +89,94 @@ def register(app: typer.Typer, run_flow: Callable[[str, Any, bool | None], Any])
             "one_call": one_call,
             "flip_sample": flip_sample,
             "reward_model": None if reward_model is None else {"model": reward_model, "normalise": "none"},
+            "limit": limit,
             "leave_out_leaked": leave_out_leaked,
+            "allow_leakage": allow_leakage,
+            "max_unscored": max_unscored,
         }
         if verdicts is not None:
-            folder = verdicts
-            _refuse({**options, "config": config, "set": set_, "prefect": prefect})
-            _evaluate_anew(rule_set, folder, bool(allow_leakage))
+            _refuse({**options, "config": config, "set": set_, "prefect": prefect or None, "dry_run": dry_run or None})
+            folder, failed = _evaluate_anew(rule_set, verdicts, options)
         else:
-            options |= {"pairs": pairs, "rules": rule_set, "allow_leakage": allow_leakage}
-            settings = settings_of(EvaluateConfig, options, config, set_)
-            manifest = run_flow("evaluate_rules", settings, prefect)
-            folder = settings.outputs / manifest.run_id
-        evaluation_terminal.print_evaluation(_read(folder))
-        typer.echo(f"run folder: {folder}")
+            settings = _settings({**options, "pairs": pairs, "rules": rule_set}, config, set_)
+            if dry_run:
+                return terminal.print_forecast(forecast(settings))
+            folder, failed = _run(run_flow, settings, prefect)
+        _show(folder, as_json)
+        if failed is not None:
+            raise failed
 
-    @app.command()
-    def select(
-        rule_set: Annotated[Path, typer.Argument(metavar="RULE_SET", help="the rule set that was evaluated")],
-        evaluation: Annotated[Path, typer.Argument(help="folder of its evaluation")],
-        out: Annotated[Path, typer.Option(help="rule set to write")],
-        by: Annotated[
-            str,
-            typer.Option(
-                help="best, uniform, log_odds, whitened, logistic_l2, logistic_l1, logistic_nonnegative, hinge; with "
-                ":all also rules that are not proven"
-            ),
-        ] = "best",
-        invert: Annotated[
-            bool, typer.Option("--invert", help="turn rules around that people prefer broken, instead of dropping them")
-        ] = False,
-        hold_out_promotion: Annotated[
-            bool,
-            typer.Option("--hold-out-promotion", help="use no prompt by which `registry promote` would decide"),
-        ] = False,
-        name: Annotated[str | None, typer.Option(help="name for the history (default: the user)")] = None,
-        force: Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")] = False,
-    ) -> None:
-        """Keep the rules that agree with people beyond chance, each once, and weigh them; pinned rules stay.
 
-        Rules and weights are chosen on seven of ten prompts and tested once on the others. The new rule set names the
-        prompts that it was chosen by: evaluations refuse them, or leave them out (--leave-out-leaked).
-        """
-        from autorule.evaluation import apply
-        from autorule.evaluation.reading import matrix_pairs, read_matrix
-
-        check_free(out, force)
-        before, figures = load_rule_set(rule_set), _read(evaluation)
-        matrix = read_matrix(evaluation, before)
-        after, weightings = apply.select(
-            before,
-            matrix,
-            [pair["prompt_id"] for pair in matrix_pairs(evaluation, matrix)],
-            by,
-            user_name(name),
-            figures.false_discovery_rate,
-            figures.bootstrap_rounds,
-            figures.seed,
-            invert,
-            hold_out_promotion,
-        )
-        save_rule_set(out, after)
-        evaluation_terminal.print_weightings(weightings)
-        typer.echo(after.history[-1].reason)
-        typer.echo(f"{len(after.rules)} of {len(before.rules)} rules: {out}")
+OPTIONS = {
+    "model": "--backend, --model, --base-url or --api-key-env",
+    "cache": "--cache or --no-cache",
+    "slices": "--slice",
+    "one_call": "--one-call or --no-one-call",
+}
+"""Of settings whose options have other names."""
+WITH_VERDICTS = ("outputs", "run_id", "allow_leakage", "leave_out_leaked", "max_unscored")
 
 
 def _refuse(options: dict[str, Any]) -> None:
     """Options that would change verdicts that are there already."""
-    if names := [name for name, value in options.items() if value not in (None, {}, [])]:
-        raise ConfigError(f"--verdicts reads what a run left: leave out the settings of {', '.join(names)}")
+    given = [name for name, value in options.items() if value not in (None, {}, []) and name not in WITH_VERDICTS]
+    if given:
+        names = ", ".join(OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in given)
+        raise ConfigError(f"--verdicts reads what a run left: leave out {names}")
 
 
-def _evaluate_anew(rule_set: Path, folder: Path, allow_leakage: bool) -> None:
-    """The evaluation of verdicts that are there, written into their folder, with the settings that it had."""
-    from autorule.evaluation.evaluate import evaluate
-    from autorule.evaluation.pair_table import leaked_pairs
-    from autorule.evaluation.reading import read_flips, read_matrix, read_position_bias
+def _settings(options: dict[str, Any], config: Path | None, set_: list[str] | None) -> Any:
+    """With a run id, so that the folder is known also of a run that fails."""
+    from autorule.evaluation.config import EvaluateConfig
 
-    rules = load_rule_set(rule_set)
-    matrix, leaked = read_matrix(folder, rules), leaked_pairs(folder, rules)
-    if leaked and not allow_leakage:
-        raise InputError(
-            f"{folder}: the rules were mined from, or chosen by, the prompts of {leaked} of {matrix.n_pairs} pairs, "
-            "which would flatter them: evaluate on other pairs, or allow it with --allow-leakage"
-        )
-    manifest = RunManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
-    names = {"rate": "false_discovery_rate", "rounds": "bootstrap_rounds", "seed": "seed"}
-    settings = {ours: manifest.config[name] for ours, name in names.items() if manifest.flow == "evaluate-rules"}
-    flips, bias = read_flips(folder), read_position_bias(folder)
-    found = evaluate(
-        matrix, rules.rules, rules.reward, leaked_pairs=leaked, flips=flips, position_bias=bias, **settings
-    )
-    write_text(folder / EVALUATION, found.model_dump_json(indent=2) + "\n")
+    settings = settings_of(EvaluateConfig, options, config, set_)
+    return settings if settings.run_id else settings.model_copy(update={"run_id": new_run_id(settings.pairs)})
 
 
-def _read(folder: Path) -> Any:
-    from autorule.evaluation.records import Evaluation
+def _run(run_flow: RunFlow, settings: Any, prefect: bool | None) -> tuple[Path, RunFailedError | None]:
+    """The run folder, and why its results are not whole; raises that where there is no evaluation at all."""
+    from autorule.evaluation.run_manifest import read_manifest
 
+    folder = settings.outputs / settings.run_id
     try:
-        return Evaluation.model_validate_json((folder / EVALUATION).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder} holds no evaluation of this version ({EVALUATION}): {error!r:.200}; make it by "
-            f"`autorule evaluate RULE_SET --verdicts {folder}`"
-        ) from error
+        run_flow("evaluate_rules", settings, prefect)
+    except RunFailedError as error:
+        if not (folder / MANIFEST).exists() or EVALUATION not in read_manifest(folder).files:
+            raise
+        return folder, error
+    return folder, None
+
+
+def _evaluate_anew(rule_set: Path, verdicts: Path, options: dict[str, Any]) -> tuple[Path, RunFailedError | None]:
+    from autorule.evaluation.anew import Asked, evaluate_anew
+    from autorule.evaluation.reading import read_evaluation
+    from autorule.evaluation.run_manifest import read_manifest
+    from autorule.evaluation.too_many_failures import MOST_UNSCORED, unscored_message
+    from autorule.storage import to_folder
+
+    asked = Asked(
+        allow_leakage=bool(options["allow_leakage"]),
+        leave_out_leaked=bool(options["leave_out_leaked"]),
+        out=None if options["outputs"] is None else to_folder(options["outputs"]),
+        run_id=options["run_id"],
+        max_unscored=options["max_unscored"],
+    )
+    folder = evaluate_anew(rule_set, verdicts, asked)
+    most = options["max_unscored"]
+    if most is None:
+        most = read_manifest(folder).config.get("max_unscored", MOST_UNSCORED)
+    message = unscored_message(read_evaluation(folder), most)
+    return folder, None if message is None else RunFailedError(message)
+
+
+def _show(folder: Path, as_json: bool) -> None:
+    from autorule.evaluation.reading import read_evaluation
+    from autorule.evaluation.run_manifest import read_manifest
+
+    found = read_evaluation(folder)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+        print(f"run folder: {folder}", file=sys.stderr)
+        return
+    evaluation_terminal.print_evaluation(found)
+    evaluation_terminal.print_end(folder, read_manifest(folder), found)

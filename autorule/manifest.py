@@ -46,6 +46,7 @@ class Funnel(Record):
     held_out_rows_read: int = 0
     held_out_rows_rejected: int = 0
     held_out_pairs: int = 0
+    held_out_pairs_not_drawn: int = 0
     completion_rows_read: int = 0
     completion_rows_rejected: int = 0
     completions: int = 0
@@ -70,7 +71,10 @@ class Funnel(Record):
                 + self.candidates_in_rules
                 + self.candidates_dropped,
             ),
-            "held_out_rows_read": (self.held_out_rows_read, self.held_out_rows_rejected + self.held_out_pairs),
+            "held_out_rows_read": (
+                self.held_out_rows_read,
+                self.held_out_rows_rejected + self.held_out_pairs_not_drawn + self.held_out_pairs,
+            ),
             "completion_rows_read": (
                 self.completion_rows_read + 2 * self.held_out_pairs,
                 self.completion_rows_rejected + self.completions,

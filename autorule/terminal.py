@@ -30,7 +30,7 @@ from autorule.forecast import StageForecast, total_of
 from autorule.manifest import RunManifest
 from autorule.records import CallCounts
 from autorule.rule_sets import load_rule_set
-from autorule.run_folder import CHECKS, FAILURES, REJECTED, REWARDS, RULE_SET
+from autorule.run_folder import CHECKS, FAILURES, REJECTED, REJECTED_HELD_OUT, REWARDS, RULE_SET
 from autorule.stability import Stability
 from autorule.verdict_tables import read_rewards
 
@@ -113,7 +113,7 @@ def print_extraction(folder: Path, manifest: RunManifest) -> None:
     _print_findings(folder, manifest)
     if funnel.held_out_pairs:
         _print_held_out(folder, manifest)
-    _print_end(folder, manifest)
+    print_end(folder, manifest)
 
 
 def print_stability(report: Stability, outputs: Path) -> None:
@@ -168,7 +168,7 @@ def print_scoring(folder: Path, manifest: RunManifest) -> None:
     )
     if rewards:
         out.print(f"reward: mean {fmean(rewards):.4f}, least {min(rewards):.4f}, greatest {max(rewards):.4f}")
-    _print_end(folder, manifest)
+    print_end(folder, manifest)
 
 
 def print_checks(checks: Iterable[Check]) -> bool:
@@ -283,13 +283,15 @@ def _print_held_out(folder: Path, manifest: RunManifest) -> None:
     out.print(table)
 
 
-def _print_end(folder: Path, manifest: RunManifest) -> None:
+def print_end(folder: Path, manifest: RunManifest) -> None:
+    """Calls, what was left out, where everything is, and what the embedded model is for."""
     total = sum(manifest.usage.values(), CallCounts())
     tokens = f"{total.prompt_tokens:,} tokens in, {total.completion_tokens:,} out"
     out.print(f"model calls: {total.sent} sent ({tokens}), {total.cached} answered from the cache")
-    n_failures = manifest.files.get(FAILURES, 0)
-    if n_failures or manifest.files.get(REJECTED, 0):
-        out.print(f"see {FAILURES} ({n_failures}) and {REJECTED} ({manifest.files.get(REJECTED, 0)}) in the run folder")
+    rejected = REJECTED if REJECTED in manifest.files else REJECTED_HELD_OUT
+    n_failures, n_rejected = manifest.files.get(FAILURES, 0), manifest.files.get(rejected, 0)
+    if n_failures or n_rejected:
+        out.print(f"see {FAILURES} ({n_failures}) and {rejected} ({n_rejected}) in the run folder")
     out.print(f"run folder: {escape(str(folder))}")
     if any("embedded" in identity for identity in manifest.models.values()):
         out.print(f"Note: {NOTE}.")

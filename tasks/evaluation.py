@@ -6,13 +6,15 @@ from typing import Any
 from autorule.errors import InputError
 from autorule.evaluation.config import EvaluateConfig
 from autorule.evaluation.evaluate import evaluate
-from autorule.evaluation.pair_table import leaked_pairs, pair_rows, write_pair_table
+from autorule.evaluation.pair_table import SEEN, leaked_pairs, pair_rows, write_pair_table
 from autorule.evaluation.reading import read_flips, read_matrix, read_position_bias
 from autorule.evaluation.records import Evaluation
+from autorule.evaluation.too_many_failures import unscored_message
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.readers import check_file
 from autorule.preferences.reading import read_pairs
-from autorule.records import Completion, RejectedRow, RejectionReason
+from autorule.preferences.sampling import sample_pairs
+from autorule.records import Completion, PreferencePair, RejectedRow
 from autorule.rewards.reward_model import RewardModel
 from autorule.rule_sets import RuleSet, load_rule_set, prompt_hash
 from autorule.run_folder import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, Run
@@ -22,8 +24,6 @@ from autorule.tasks.shards import write_parts
 from autorule.tasks.stage_logs import log_funnel
 from autorule.tasks.steps import step
 from autorule.verification import completions_of
-
-SEEN = RejectionReason(code="prompt_was_seen", message="the rules were mined from this prompt, or chosen by it")
 
 
 def check_before_evaluation(config: EvaluateConfig) -> RuleSet:
@@ -36,6 +36,34 @@ def check_before_evaluation(config: EvaluateConfig) -> RuleSet:
     return rule_set
 
 
+class HeldOutPairs:
+    """Reads and draws the pairs of an evaluation, and notes what is left out while they stream by."""
+
+    def __init__(self, config: EvaluateConfig, rule_set: RuleSet) -> None:
+        self._config = config
+        self._seen = rule_set.seen_prompts
+        self.rejected: list[RejectedRow] = []
+        self.n_usable = 0
+
+    def __iter__(self) -> Iterator[PreferencePair]:
+        return sample_pairs(self._usable(), self._config.limit, self._config.seed)
+
+    def is_leaked(self, pair: PreferencePair) -> bool:
+        """Whether the rules were mined from its prompt, kept or weighed by it."""
+        return prompt_hash(pair.prompt) in self._seen
+
+    def _usable(self) -> Iterator[PreferencePair]:
+        fields = FieldMap(self._config.columns, self._config.winner_values, slices=self._config.slices)
+        for row in read_pairs(self._config.pairs, fields):
+            if isinstance(row, RejectedRow):
+                self.rejected.append(row)
+            elif self._config.leave_out_leaked and self.is_leaked(row):
+                self.rejected.append(RejectedRow(row=row.row, source_id=row.source_id, reasons=(SEEN,)))
+            else:
+                self.n_usable += 1
+                yield row
+
+
 @step("read-held-out-pairs")
 def split_held_out(run: Run, config: EvaluateConfig, rule_set: RuleSet) -> int:
     """Both sides of every pair as completions, in shards; the number of shards.
@@ -43,27 +71,21 @@ def split_held_out(run: Run, config: EvaluateConfig, rule_set: RuleSet) -> int:
     Raises InputError when the file holds no usable pair, and for pairs whose prompt the rules were mined from, kept or
     weighed by, since they would flatter them: unless that is allowed, or they are to be left out.
     """
-    fields = FieldMap(config.columns, config.winner_values, slices=config.slices)
-    rejected: list[RejectedRow] = []
+    pairs = HeldOutPairs(config, rule_set)
     table: list[dict[str, Any]] = []
     leaked: list[int] = []
 
     def sides() -> Iterator[Completion]:
-        for row in read_pairs(config.pairs, fields):
-            if isinstance(row, RejectedRow):
-                rejected.append(row)
-                continue
-            if prompt_hash(row.prompt) in rule_set.seen_prompts:
-                leaked.append(row.row)
-                if config.leave_out_leaked:
-                    rejected.append(RejectedRow(row=row.row, source_id=row.source_id, reasons=(SEEN,)))
-                    continue
-            table.extend(pair_rows([row]))
-            yield from completions_of(row)
+        for pair in pairs:
+            if pairs.is_leaked(pair):
+                leaked.append(pair.row)
+            table.extend(pair_rows([pair]))
+            yield from completions_of(pair)
 
     n_completions, n_shards = write_parts(run, COMPLETIONS, sides(), 2 * config.shard_size)
+    rejected = pairs.rejected
     run.write(REJECTED_HELD_OUT, rejected)
-    if leaked and not (config.allow_leakage or config.leave_out_leaked):
+    if leaked and not config.allow_leakage:
         raise InputError(
             f"{config.pairs}: the rules were mined from, or chosen by, the prompts of {len(leaked)} of {len(table)} "
             f"pairs, such as row {leaked[0]}; they would flatter the rules: take other pairs, leave these out with "
@@ -74,8 +96,9 @@ def split_held_out(run: Run, config: EvaluateConfig, rule_set: RuleSet) -> int:
     write_pair_table(run.folder / HELD_OUT_PAIRS, table)
     run.note_file(HELD_OUT_PAIRS, len(table))
     run.count(
-        held_out_rows_read=len(table) + len(rejected),
+        held_out_rows_read=pairs.n_usable + len(rejected),
         held_out_rows_rejected=len(rejected),
+        held_out_pairs_not_drawn=pairs.n_usable - len(table),
         held_out_pairs=len(table),
         completions=n_completions,
     )
@@ -100,4 +123,6 @@ def evaluate_verdicts(run: Run, rule_set: RuleSet, config: EvaluateConfig) -> Ev
     )
     write_text(run.folder / EVALUATION, found.model_dump_json(indent=2) + "\n")
     run.note_file(EVALUATION, 1)
+    if (message := unscored_message(found, config.max_unscored)) is not None:
+        run.update(failed_shards=(*run.manifest.failed_shards, message))
     return found

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autorule.errors import ConfigError, RuleSetError
+from autorule.errors import ConfigError, NothingKeptError
 from autorule.evaluation.agreement import Agreement, measure_agreement
 from autorule.evaluation.choosing import ALL, choose_weights, dev_and_test
 from autorule.evaluation.matrix import NO, YES, PairMatrix
@@ -40,7 +40,7 @@ def select(
     gives them none. `invert`: other rules that reliably point the wrong way are turned around instead of dropped.
     `hold_out_promotion`: prompts of the promotion split are in neither dev nor test, so that they can decide later.
     Prompts that the rules were mined from, or chosen by before, are in neither. Statistics in the rules are those on
-    dev. Raises RuleSetError when nothing is kept, ConfigError for an unknown method or too few prompts.
+    dev. Raises NothingKeptError when nothing is kept, ConfigError for an unknown method or too few prompts.
     """
     edits: list[Edit] = []
     unseen = np.flatnonzero([prompt_id not in rule_set.seen_prompts for prompt_id in prompt_ids])
@@ -51,10 +51,13 @@ def select(
     if hold_out_promotion:
         used = np.flatnonzero(~promotion_split(matrix.prompts))
         matrix, prompt_ids = matrix.of(used), [prompt_ids[i] for i in used]
+    min_scored, before = rule_set.reward.min_scored, matrix
     if invert:
         rule_set, matrix, edits = _inverted(rule_set, matrix, by, rate, seed)
-    min_scored = rule_set.reward.min_scored
     weightings = choose_weights(matrix, rate, rounds, seed, method, min_scored)
+    if edits:
+        _, as_it_was = dev_and_test(before, seed, min_scored)
+        weightings = weightings.model_copy(update={"before_test": _all_alike(as_it_was, rounds, seed)})
     [chosen] = [result for result in weightings.results if result.method == weightings.chosen]
     dev, test = dev_and_test(matrix, seed, min_scored)
     found = measure_agreement(dev, rate)
@@ -69,10 +72,7 @@ def select(
             reason = _why(decision, chosen.method)
             edits.append(Edit(action="dropped", by=by, rule_id=rule.rule_id, before=rule.criterion, reason=reason))
     if not kept:
-        raise RuleSetError(
-            f"none of {len(rule_set.rules)} rules agrees with people beyond chance, or gets a weight by "
-            f"{chosen.method}; nothing is written: --by uniform{ALL} keeps all that do not point the wrong way"
-        )
+        raise NothingKeptError(_nothing_kept(decisions, chosen.method), weightings)
     written = _test_of_written(kept, chosen, test, rounds, seed)
     reason = _told(weightings, chosen, written, rule_set.reward.scale)
     if n_seen:
@@ -80,7 +80,27 @@ def select(
     edits.append(Edit(action="weighted", by=by, rule_id="*", reason=reason))
     is_dev = ~on_test(matrix.prompts, seed)
     tuned = {*rule_set.tuned_prompts, *(prompt_ids[i] for i in np.flatnonzero(is_dev))}
-    return changed(rule_set, without_dangling(kept), edits, tuned_prompts=tuple(sorted(tuned))), weightings
+    after = changed(rule_set, without_dangling(kept), edits, tuned_prompts=tuple(sorted(tuned)))
+    return after, weightings.model_copy(update={"written_test": written.test})
+
+
+def _nothing_kept(decisions: Sequence[Selected], method: str) -> str:
+    """With the way that would keep something."""
+    found = (
+        f"none of {len(decisions)} rules agrees with people beyond chance, or gets a weight by {method}; nothing is "
+        "written"
+    )
+    if all(one.decision == "reversed" for one in decisions):
+        return f"{found}: people prefer what breaks them; --invert turns them around"
+    other = f"uniform{ALL}" if method.endswith(ALL) else f"{method}{ALL}"
+    return f"{found}: --by {other} weighs also rules that are not proven, but for those that point the wrong way"
+
+
+def _all_alike(test: PairMatrix, rounds: int, seed: int) -> Interval:
+    """Accuracy of all rules with equal weights."""
+    right = np.nan_to_num(pair_accuracy(*pair_scores(test, np.ones(test.n_rules))), nan=0.5)
+    [interval] = bootstrap_means(right[:, None], test.prompts, seed, rounds, n_shares=1)
+    return interval
 
 
 class Written(NamedTuple):
@@ -173,13 +193,16 @@ def _told(weightings: Weightings, chosen: WeightingResult, written: Written, sca
     beside = "" if written.rule_weight is None else (
         f", together with the reward model's raw score and a rule_weight of {written.rule_weight / scale:.4g}"
     )  # fmt: skip
+    before = "" if weightings.before_test is None else (
+        f" with some turned around, and on {_percent(weightings.before_test)} as they were"
+    )  # fmt: skip
     unscored = (
         f"; {weightings.n_unscored} pairs without enough verdicts are in neither" if weightings.n_unscored else ""
     )
     return (
         f"{chosen.method}: right on {_percent(chosen.test)} of {weightings.n_test_pairs} test pairs{pinned}{beside}, "
-        f"where all rules alike are on {_percent(weightings.uniform_test)}; on {weightings.n_dev_pairs} dev pairs "
-        f"{chosen.dev_accuracy:.1%} out of fold{unscored}"
+        f"where all rules alike are on {_percent(weightings.uniform_test)}{before}; on "
+        f"{weightings.n_dev_pairs} dev pairs {chosen.dev_accuracy:.1%} out of fold{unscored}"
     )
 
 

@@ -1,5 +1,6 @@
 """Rule sets against each other: on the same pairs, across data sets, and by what they cost."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,25 +9,32 @@ import numpy as np
 
 from autorule.errors import InputError
 from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE, measure_agreement
-from autorule.evaluation.matrix import UNSCORED, Bools, Floats, Ints, PairMatrix
+from autorule.evaluation.matrix import Bools, Floats, Ints, PairMatrix
 from autorule.evaluation.reading import matrix_pairs, read_matrix
 from autorule.evaluation.records import Interval
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
-from autorule.evaluation.rewarded import rewarded_scores
+from autorule.evaluation.rewarded import failed_pairs, rewarded_scores
+from autorule.evaluation.run_manifest import read_manifest
 from autorule.evaluation.weighting import pair_accuracy
 from autorule.manifest import RunManifest
 from autorule.records import Record, content_id
 from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set
-from autorule.run_folder import MANIFEST, RULE_SET
+from autorule.run_folder import RULE_SET
 from autorule.token_estimate import estimate_tokens
+
+SHOWN_HASH = 12
 
 
 class Compared(Record):
     """One rule set on one data set."""
 
     folder: str
+    run: str
+    """Name of the folder; all of its path where two have the same name."""
     rule_set: str
-    """Name of its file and the beginning of a hash of its content."""
+    """Name of its file and the beginning of the sha256 of the rule set in the run folder."""
+    model: str
+    """That verified; empty where the run does not say."""
     data: str
     """Name of the file of pairs and the beginning of its sha256."""
     n_rules: int
@@ -49,11 +57,12 @@ class Compared(Record):
 
 
 class Difference(Record):
-    """Two rule sets on the pairs that both were measured on."""
+    """Two runs on the pairs that both were measured on."""
 
     data: str
-    rule_set: str
+    run: str
     minus: str
+    """The other run."""
     n_pairs: int
     """Measured by both."""
     n_unscored: int = 0
@@ -79,6 +88,16 @@ class EvaluatedRun(NamedTuple):
     pairs: list[dict[str, Any]]
     data_sha256: str
 
+    @property
+    def rule_set_sha256(self) -> str:
+        """As `registry show` and the report have it."""
+        return hashlib.sha256(dump_rule_set(self.rule_set).encode()).hexdigest()
+
+    @property
+    def model(self) -> str:
+        """Identity of the model that verified."""
+        return self.manifest.models.get("verification", "")
+
     def without(self, seen: frozenset[str]) -> "EvaluatedRun":
         """The run without pairs of these prompts. Raises InputError when none is left."""
         rows = np.flatnonzero([pair["prompt_id"] not in seen for pair in self.pairs])
@@ -90,12 +109,7 @@ class EvaluatedRun(NamedTuple):
 
     def failed(self) -> Bools:
         """Whether each pair has a side without a reward because the verifier failed, not because no rule applies."""
-        scores = rewarded_scores(self.matrix, self.rule_set.rules, self.rule_set.reward)
-        labels = self.matrix.chosen, self.matrix.rejected
-        chosen, rejected = (
-            np.isnan(one) & (own == UNSCORED).any(axis=1) for one, own in zip(scores, labels, strict=True)
-        )
-        return np.asarray(chosen | rejected)
+        return failed_pairs(self.matrix, self.rule_set.rules, self.rule_set.reward)
 
     def right(self) -> Floats:
         """Of each pair 1, ½ or 0; NaN where the verifier failed."""
@@ -107,17 +121,21 @@ def compare(folders: Sequence[Path], rounds: int = ROUNDS, seed: int = 0) -> Com
     """Folders of evaluations: each rule set's accuracy, and the differences of all that share a data set.
 
     Prompts that any of the sets was mined from, or kept or weighed by, are left out for all. Raises InputError for a
-    folder that is no evaluation, for the same rule set on the same data twice, for pairs whose labels differ, and when
+    folder that is no evaluation, for the same rule set, model and data twice, for pairs whose labels differ, and when
     nothing is left.
     """
     whole = [read_run(folder) for folder in folders]
     _check_distinct(whole)
+    names = _names_of(folders)
     seen = frozenset(key for run in whole for key in run.rule_set.seen_prompts)
     runs = [run.without(seen) for run in whole]
-    about = [_about(run, before.matrix.n_pairs, rounds, seed) for run, before in zip(runs, whole, strict=True)]
+    about = [
+        _about(run, name, before.matrix.n_pairs, rounds, seed)
+        for run, name, before in zip(runs, names, whole, strict=True)
+    ]
     differences = [
         Difference(
-            data=about[j].data, rule_set=about[j].rule_set, minus=about[i].rule_set,
+            data=about[j].data, run=about[j].run, minus=about[i].run,
             **_difference(runs[j], runs[i], rounds, seed),
         )
         for i in range(len(runs))
@@ -128,12 +146,20 @@ def compare(folders: Sequence[Path], rounds: int = ROUNDS, seed: int = 0) -> Com
 
 
 def _check_distinct(runs: Sequence[EvaluatedRun]) -> None:
-    places: dict[tuple[str, str], Path] = {}
+    """The same rules on the same data are two runs when another model, or the same one otherwise, verified."""
+    places: dict[str, Path] = {}
     for run in runs:
-        key = content_id(dump_rule_set(run.rule_set)), run.data_sha256
+        key = content_id(run.rule_set_sha256, run.data_sha256, run.model, run.manifest.config.get("model"))
         if key in places:
-            raise InputError(f"{run.folder} and {places[key]} are the same rules on the same data; leave out one")
+            raise InputError(
+                f"{run.folder} and {places[key]} are the same rules on the same data, by the same model; leave out one"
+            )
         places[key] = run.folder
+
+
+def _names_of(folders: Sequence[Path]) -> list[str]:
+    names = [folder.resolve().name for folder in folders]
+    return [str(folder) if names.count(name) > 1 else name for folder, name in zip(folders, names, strict=True)]
 
 
 def read_run(folder: Path, rule_set: RuleSet | None = None) -> EvaluatedRun:
@@ -141,12 +167,7 @@ def read_run(folder: Path, rule_set: RuleSet | None = None) -> EvaluatedRun:
 
     Raises InputError when the folder is no evaluation, or not of these rules.
     """
-    try:
-        manifest = RunManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder} has no {MANIFEST} of a run: {error!r:.200}; give the folder of an evaluation"
-        ) from error
+    manifest = read_manifest(folder)
     file = manifest.inputs.get("held_out", manifest.inputs.get("pairs"))
     if file is None:
         raise InputError(f"the run {manifest.run_id} names no file of pairs in its manifest; give an evaluation")
@@ -157,7 +178,7 @@ def read_run(folder: Path, rule_set: RuleSet | None = None) -> EvaluatedRun:
     return EvaluatedRun(folder, manifest, rule_set, matrix, matrix_pairs(folder, matrix), file.sha256)
 
 
-def _about(run: EvaluatedRun, n_before: int, rounds: int, seed: int) -> Compared:
+def _about(run: EvaluatedRun, name: str, n_before: int, rounds: int, seed: int) -> Compared:
     rules = run.rule_set.rules
     found = measure_agreement(run.matrix, run.manifest.config.get("false_discovery_rate", FALSE_DISCOVERY_RATE))
     right = run.right()
@@ -165,7 +186,9 @@ def _about(run: EvaluatedRun, n_before: int, rounds: int, seed: int) -> Compared
     file = run.manifest.inputs.get("held_out", run.manifest.inputs.get("pairs"))
     return Compared(
         folder=str(run.folder),
-        rule_set=_name_of_rules(run.manifest, run.rule_set),
+        run=name,
+        rule_set=_name_of_rules(run),
+        model=run.model,
         data=f"{Path(file.path).name if file else ''} {run.data_sha256[:6]}",
         n_rules=len(rules),
         n_asked=sum(rule.check is None for rule in rules),
@@ -212,10 +235,10 @@ def key_of(pair: dict[str, Any]) -> tuple[int, str]:
     return pair["row"], pair["pair_id"]
 
 
-def _name_of_rules(manifest: RunManifest, rule_set: RuleSet) -> str:
-    given = manifest.config.get("rules")
-    name = Path(given).stem if isinstance(given, str) else manifest.run_id
-    return f"{name} {content_id(dump_rule_set(rule_set))[:6]}"
+def _name_of_rules(run: EvaluatedRun) -> str:
+    given = run.manifest.config.get("rules")
+    name = Path(given).stem if isinstance(given, str) else run.manifest.run_id
+    return f"{name} {run.rule_set_sha256[:SHOWN_HASH]}"
 
 
 def _tokens_per_completion(manifest: RunManifest) -> float | None:

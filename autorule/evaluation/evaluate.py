@@ -14,6 +14,7 @@ from autorule.evaluation.matrix import Floats, PairMatrix
 from autorule.evaluation.records import Curves, Evaluation, Matrix, Weightings
 from autorule.evaluation.redundancy import phi_of_differences, phi_of_verdicts
 from autorule.evaluation.resampling import ROUNDS
+from autorule.evaluation.rewarded import failed_pairs
 from autorule.evaluation.rule_statistics import rule_statistics
 from autorule.evaluation.threads import one_thread
 from autorule.records import Rule
@@ -63,6 +64,7 @@ def evaluate(
             bootstrap_rounds=rounds,
             seed=seed,
             leaked_pairs=leaked_pairs,
+            unscored_pairs=int(failed_pairs(matrix, rules, reward).sum()),
         )
 
 

@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from autorule.conversation import final_view
-from autorule.records import Messages, PreferencePair
+from autorule.evaluation.matrix import Bools
+from autorule.records import Messages, PreferencePair, RejectionReason
 from autorule.rule_sets import RuleSet, prompt_hash
 from autorule.run_folder import HELD_OUT_PAIRS
 from autorule.storage import readable, writing
@@ -15,6 +18,8 @@ from autorule.verification import completion_id
 
 SLICE = "slice:"
 """Beginning of the names of columns that an evaluation is sliced by."""
+SEEN = RejectionReason(code="prompt_was_seen", message="the rules were mined from this prompt, or chosen by it")
+"""Of a pair that is left out because it would flatter the rules."""
 
 
 def pair_rows(pairs: Iterable[PreferencePair]) -> list[dict[str, Any]]:
@@ -52,10 +57,15 @@ def write_pair_table(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def leaked_pairs(folder: Path, rule_set: RuleSet) -> int:
     """How many pairs of a run have a prompt that the rules were mined from, or kept or weighed by."""
+    return int(seen_pairs(folder, rule_set).sum())
+
+
+def seen_pairs(folder: Path, rule_set: RuleSet) -> Bools:
+    """Of each pair of a run, whether the rules were mined from its prompt, or kept or weighed by it."""
     import pyarrow.parquet as pq
 
     ids = pq.read_table(readable(folder / HELD_OUT_PAIRS), columns=["prompt_id"])["prompt_id"].to_pylist()
-    return sum(prompt_id in rule_set.seen_prompts for prompt_id in ids)
+    return np.array([prompt_id in rule_set.seen_prompts for prompt_id in ids], dtype=np.bool_)
 
 
 def _length(messages: Messages) -> int:

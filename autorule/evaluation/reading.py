@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from autorule.errors import InputError
 from autorule.evaluation.matrix import NO, NOT_APPLICABLE, UNSCORED, YES, Floats, Ints, PairMatrix
 from autorule.evaluation.pair_table import SLICE
+from autorule.evaluation.records import Evaluation
+from autorule.evaluation.run_manifest import why_unfinished
 from autorule.records import Rule
 from autorule.rule_sets import RuleSet, load_rule_set
-from autorule.run_folder import BASELINES, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
+from autorule.run_folder import BASELINES, EVALUATION, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
 from autorule.storage import readable
 
 LABELS = {"yes": YES, "no": NO, "not_applicable": NOT_APPLICABLE}
@@ -26,25 +28,21 @@ def read_matrix(folder: Path, rule_set: RuleSet) -> PairMatrix:
     Raises InputError when the folder is no such run, a file of it is broken, or its verdicts are not on these rules, by
     this prompt and these thresholds.
     """
-    for name in (HELD_OUT_PAIRS, VERDICTS):
-        if not (folder / name).exists():
-            raise InputError(
-                f"{folder} has no {name}: give the folder of an evaluation, or of an extraction with --held-out"
-            )
+    check_there(folder)
     _check_same_verifier(folder, rule_set)
-    with _whole(folder, VERDICTS):
+    with whole(folder, VERDICTS):
         rows, labels, p_yes = _read_verdicts(folder, rule_set)
     first = np.arange(0, len(rows) - 1, 2)  # both sides of a pair follow each other, and a shard holds whole pairs
     if len(rows) % 2 or (rows[first] != rows[first + 1]).any():
         raise InputError(f"the verdicts in {folder} are not on pairs: give the folder of an evaluation")
-    with _whole(folder, HELD_OUT_PAIRS):
+    with whole(folder, HELD_OUT_PAIRS):
         known = read_pair_records(folder, rows[first])
         prompts = _prompt_numbers([row["prompt_id"] for row in known])
         strength = _column(known, "strength")
         lengths = _column(known, "chosen_length"), _column(known, "rejected_length")
         chosen_first = _column(known, "chosen_first")
         names = [name for name in (known[0] if known else ()) if name.startswith(SLICE)]
-    with _whole(folder, BASELINES):
+    with whole(folder, BASELINES):
         baselines = _rows_of(folder / BASELINES, rows[first]) if (folder / BASELINES).exists() else []
         models = _column(baselines, "chosen_model"), _column(baselines, "rejected_model")
         one_call = _one_call(baselines)
@@ -68,6 +66,14 @@ def read_matrix(folder: Path, rule_set: RuleSet) -> PairMatrix:
     )
 
 
+def check_there(folder: Path) -> None:
+    """Raises InputError when the folder has no verdicts on held-out pairs; of an unfinished run with what to do."""
+    for name in (HELD_OUT_PAIRS, VERDICTS):
+        if not (folder / name).exists():
+            otherwise = f"{folder} has no {name}: give the folder of an evaluation, or of an extraction with --held-out"
+            raise InputError(why_unfinished(folder) or otherwise)
+
+
 def matrix_pairs(folder: Path, matrix: PairMatrix) -> list[dict[str, Any]]:
     """The records of the pairs of a run's matrix, in its order."""
     import pyarrow.parquet as pq
@@ -80,10 +86,25 @@ def read_pair_records(folder: Path, rows: Ints) -> list[dict[str, Any]]:
     return _rows_of(folder / HELD_OUT_PAIRS, rows)
 
 
+def read_evaluation(folder: Path) -> Evaluation:
+    """What the run of an evaluation found. Raises InputError where there is no such file, with the reason."""
+    path = folder / EVALUATION
+    try:
+        return Evaluation.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        cause = (
+            f"no {EVALUATION}"
+            if isinstance(error, OSError)
+            else f"an {EVALUATION} that is broken or of another version"
+        )
+        otherwise = f"{folder} has {cause}; make it by `autorule evaluate RULE_SET --verdicts {folder}`"
+        raise InputError(why_unfinished(folder) or otherwise) from error
+
+
 def read_flips(folder: Path) -> dict[str, dict[str, float | None]]:
     """What was changed in the question -> rule id -> share of verdicts that changed; empty where nothing was tried."""
     path = folder / FLIPS
-    with _whole(folder, FLIPS):
+    with whole(folder, FLIPS):
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
@@ -94,7 +115,7 @@ def read_position_bias(folder: Path) -> float | None:
     path = folder / BASELINES
     if not path.exists():
         return None
-    with _whole(folder, BASELINES):
+    with whole(folder, BASELINES):
         table = pq.read_table(readable(path), columns=["one_call_first", "one_call_second"])
         shown_first = [table["one_call_first"].to_numpy(), 1 - table["one_call_second"].to_numpy()]
     probabilities = np.concatenate(shown_first).astype(np.float64)
@@ -102,7 +123,7 @@ def read_position_bias(folder: Path) -> float | None:
 
 
 @contextmanager
-def _whole(folder: Path, name: str) -> Iterator[None]:
+def whole(folder: Path, name: str) -> Iterator[None]:
     """What a broken or foreign file raises, as an InputError with its name."""
     try:
         yield
@@ -118,9 +139,12 @@ def _check_same_verifier(folder: Path, rule_set: RuleSet) -> None:
         return
     asked = load_rule_set(folder / RULE_SET)
     if [rule.rule_id for rule in asked.rules] != [rule.rule_id for rule in rule_set.rules]:
-        raise InputError(f"the verdicts in {folder} are not those of this rule set; evaluate it anew")
+        raise InputError(
+            f"the verdicts in {folder} are not those of this rule set; evaluate it anew, by these verdicts where "
+            f"they are on all its rules: `autorule evaluate RULE_SET --verdicts {folder}`"
+        )
     for rule, now in zip(asked.rules, rule_set.rules, strict=True):
-        if _as_asked(rule) != _as_asked(now):
+        if as_asked(rule) != as_asked(now):
             raise InputError(
                 f"the verdicts in {folder} were made with another text, threshold or check of rule {rule.rule_id}; "
                 "evaluate the rule set anew"
@@ -131,7 +155,8 @@ def _check_same_verifier(folder: Path, rule_set: RuleSet) -> None:
         )
 
 
-def _as_asked(rule: Rule) -> tuple[Any, ...]:
+def as_asked(rule: Rule) -> tuple[Any, ...]:
+    """What a verdict depends on, the direction in which it counts at the end."""
     return rule.text, rule.threshold, rule.check, rule.inverted
 
 

@@ -132,7 +132,11 @@ class Weightings(Record):
     kept: tuple[str, ...]
     """Rules that dev keeps."""
     uniform_test: Interval
-    """Accuracy of all rules with equal weights on the test prompts."""
+    """Accuracy of all rules with equal weights on the test prompts; of those that were turned around, turned."""
+    before_test: Interval | None = None
+    """The same as the rules were before some were turned around; None where none was."""
+    written_test: Interval | None = None
+    """Of the weights as a selection wrote them, pinned rules among them; None where nothing was written."""
     baselines_test: dict[str, Interval]
     """What knows nothing of rules, on the test prompts."""
     results: tuple[WeightingResult, ...]
@@ -180,4 +184,6 @@ class Evaluation(Record):
     bootstrap_rounds: int
     seed: int
     leaked_pairs: int = 0
-    """Pairs whose prompt the rules were mined from; counted only where that was allowed."""
+    """Pairs whose prompt the rules were mined from, or chosen by; counted only where that was allowed."""
+    unscored_pairs: int = 0
+    """Pairs with a side that has no reward, because the verifier failed."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autorule.evaluation.baselines import Scores
-from autorule.evaluation.matrix import UNSCORED, Floats, PairMatrix
+from autorule.evaluation.matrix import UNSCORED, Bools, Floats, PairMatrix
 from autorule.records import Rule
 from autorule.stage_config import RewardConfig
 
@@ -21,6 +21,14 @@ def rewarded_scores(matrix: PairMatrix, rules: Sequence[Rule], reward: RewardCon
         _fractions(chosen, matrix.chosen, weights, reward.min_scored),
         _fractions(rejected, matrix.rejected, weights, reward.min_scored),
     )
+
+
+def failed_pairs(matrix: PairMatrix, rules: Sequence[Rule], reward: RewardConfig) -> Bools:
+    """Whether each pair has a side without a reward because the verifier failed, not because no rule applies."""
+    scores = rewarded_scores(matrix, rules, reward)
+    labels = matrix.chosen, matrix.rejected
+    chosen, rejected = (np.isnan(one) & (own == UNSCORED).any(axis=1) for one, own in zip(scores, labels, strict=True))
+    return np.asarray(chosen | rejected)
 
 
 def _fractions(values: Floats, labels: NDArray[np.int8], weights: Floats, min_scored: float) -> Floats:

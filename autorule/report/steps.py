@@ -55,7 +55,7 @@ def funnel_steps(funnel: Funnel) -> list[FunnelStep]:
         ),
         FunnelStep(
             "held-out rows → pairs", f.held_out_rows_read, f.held_out_pairs,
-            _rest(f, "held_out_rows_rejected rejected"),
+            _rest(f, "held_out_rows_rejected rejected", "held_out_pairs_not_drawn not drawn"),
         ),
         FunnelStep(
             "rows → completions", f.completion_rows_read, f.completions - 2 * f.held_out_pairs,

@@ -6,8 +6,10 @@ import pytest
 
 from autorule.evaluation.reading import read_matrix
 from autorule.evaluation.records import Evaluation
+from autorule.evaluation.run_manifest import read_manifest
 from autorule.rule_sets import Provenance, dump_rule_set, load_rule_set, prompt_hash
 from autorule.run_folder import EVALUATION
+from tests.commands import run_command
 from tests.conftest import make_rule_set, messages
 from tests.integration.test_reward_commands import autorule
 
@@ -77,7 +79,7 @@ def test_a_rule_that_points_the_wrong_way_is_turned_around_when_asked(folder):
     [measured] = read(folder, "again").rules
     assert measured.agreement.value == 1.0 and "Not true of the" in shown
     assert measured.text == "Not true of the response: Mention apples."
-    refused = autorule("select", "apples.json", "outputs/apples", "--out", "x.json", cwd=folder, code=2)
+    refused = autorule("select", "apples.json", "outputs/apples", "--out", "x.json", cwd=folder, code=3)
     assert "nothing is written" in refused and not (folder / "x.json").exists()
     unknown = autorule(
         "select", "apples.json", "outputs/apples", "--out", "x.json", "--by", "magic", cwd=folder, code=2
@@ -131,8 +133,9 @@ def test_verdicts_that_are_there_need_no_model(folder):
     (folder / "outputs/r" / EVALUATION).unlink()
     autorule("evaluate", "rules.json", "--verdicts", "outputs/r", cwd=folder)
     assert read(folder) == first
-    (folder / "other.json").write_text(dump_rule_set(make_rule_set("Mention pears.")))
-    assert "evaluate it anew" in autorule("evaluate", "other.json", "--verdicts", "outputs/r", cwd=folder, code=2)
+    (folder / "other.json").write_text(dump_rule_set(make_rule_set("Mention figs.")))
+    other = autorule("evaluate", "other.json", "--verdicts", "outputs/r", cwd=folder, code=2)
+    assert "are not on the rules" in other and "evaluate the rule set anew" in other
     assert "give the held-out pairs" in autorule("evaluate", "rules.json", cwd=folder, code=2)
 
 
@@ -186,7 +189,7 @@ def test_verdicts_are_read_by_what_asked_for_them(folder):
     anew = ("evaluate", "rules.json", "--verdicts", "outputs/r")
     autorule(*anew, cwd=folder)
     assert read(folder).seed == 7
-    assert "leave out the settings of slices" in autorule(*anew, "--slice", "kind", cwd=folder, code=2)
+    assert "leave out --slice" in autorule(*anew, "--slice", "kind", cwd=folder, code=2)
     rule_set = load_rule_set(folder / "rules.json")
     stricter = [rule.model_copy(update={"threshold": 0.9}) for rule in rule_set.rules]
     (folder / "stricter.json").write_text(dump_rule_set(rule_set.model_copy(update={"rules": tuple(stricter)})))
@@ -219,3 +222,35 @@ def test_a_baseline_that_fails_sinks_no_verdicts(folder):
     failed = autorule("evaluate", "rules.json", "pairs.jsonl", *breaks, cwd=folder, code=3)
     assert "baselines: told to break" in failed
     assert read(folder, "b").n_pairs == 60 and read(folder, "b").rules[0].flips
+
+
+def test_a_verifier_that_fails_often_is_not_hidden(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    rows = [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+    rows = [{**row, "rejected": f"{row['rejected']} FAIL"} if i < 20 else row for i, row in enumerate(rows)]
+    rows += [{"prompt": "Name it.", "chosen": "same", "rejected": "same"}, rows[30]]
+    (folder / "failing.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    call = ("evaluate", "rules.json", "failing.jsonl", *SCRIPTED, "--no-one-call", "--flip-sample", "0")
+    code, shown, error = run_command(monkeypatch, capsys, *call, "--run-id", "r")
+    assert code == 3 and "20 of 61 pairs have no reward because the verifier failed" in error
+    assert "Which side is preferred?" in shown and "60 of them unscored; 60 failures are in failures.jsonl" in shown
+    assert "rows read: 62; pairs: 61; rejected: 1 (" in shown and "repeated, and counted each time: 1" in shown
+    manifest = read_manifest(folder / "outputs/r")
+    assert manifest.status == "failed_with_results" and "20 of 61 pairs" in manifest.message
+    code, shown, error = run_command(monkeypatch, capsys, *call, "--run-id", "r", "--max-unscored", "0.5")
+    assert code == 0 and "Error" not in error and "pairs without a reward" in shown
+
+
+def test_pairs_are_drawn_and_calls_are_forecast(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    call = ("evaluate", "rules.json", "pairs.jsonl", *SCRIPTED, "--limit", "40", "--flip-sample", "5")
+    code, shown, _ = run_command(monkeypatch, capsys, *call, "--dry-run")
+    assert code == 0 and "nothing was sent" in shown and not (folder / "outputs").exists()
+    [line] = [line for line in shown.splitlines() if "│ verification" in line]
+    assert f" {40 * 2 * 3} " in line
+    [line] = [line for line in shown.splitlines() if "│ evaluation" in line]
+    assert f" {40 * 2 + 5 * 3 * 3} " in line
+    code, shown, _ = run_command(monkeypatch, capsys, *call, "--run-id", "r", "--no-cache")
+    funnel = read_manifest(folder / "outputs/r").funnel
+    assert code == 0 and "rows read: 60; pairs: 40; not drawn: 20" in shown
+    assert (funnel.held_out_pairs, funnel.held_out_pairs_not_drawn, funnel.imbalances()) == (40, 20, [])
