@@ -13,6 +13,7 @@ from autorule.config_layers import build_config
 from autorule.errors import ConfigError, InputError, RunFailedError
 from autorule.rule_sets import load_rule_set
 from autorule.storage import write_text
+from autorule.work_terminal import how_to_go_on, work_shown
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +63,7 @@ def audit(
     settings = settings_of(AuditConfig, options, config, set_)
     rules = load_rule_set(rule_set)
     _check_free(out)
-    with terminal.progress_bars():
+    with work_shown(how_to_go_on(settings.cache.enabled)):
         found = audit_rule_set(rules, pairs, settings)
     _write(out, found.model_dump_json(indent=2))
     audit_terminal.print_audit(found)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from autorule import rules_terminal as shown
+from autorule.command_options import Debug
 from autorule.command_settings import settings_of
 from autorule.errors import ConfigError, InputError
 from autorule.lineage import RuleLineage, missing_files, trace
@@ -21,21 +22,19 @@ from autorule.rule_text import new_rule_id
 rules_app = typer.Typer(help="Rule sets: lineage, import, comparison, checks, changes.", no_args_is_help=True)
 
 
-def _set_debug(value: bool) -> None:
-    from autorule import cli  # which imports this module
-
-    cli._set_debug(value)
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(rules_app, name="rules")
 
 
 RuleSetFile = Annotated[Path, typer.Argument(metavar="RULE_SET", help="rule set: 03_rule_set.json of a run")]
 By = Annotated[str | None, typer.Option(help="name for the history (default: the user of this computer)")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Force = Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with [verification] and [reward]")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with \\[verification] and \\[reward]")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="any setting, such as verification.threshold=0.6; may be repeated")
 ]
-Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="show the whole trace of an error")]
 
 
 @rules_app.command()
