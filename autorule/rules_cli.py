@@ -18,6 +18,7 @@ from autorule.rule_matching import match_rules
 from autorule.rule_merging import differences, joined_history, merge_rule_sets
 from autorule.rule_sets import Edit, RuleSet, load_rule_set
 from autorule.rule_text import new_rule_id
+from autorule.terminal import print_json
 
 rules_app = typer.Typer(help="Rule sets: lineage, import, comparison, checks, changes.", no_args_is_help=True)
 
@@ -59,7 +60,7 @@ def show(
         raise InputError(f"{lacking[0]} does not exist; give the folder of a run, with its numbered files, with --run")
     lineage = None if lacking else trace(rules, folders, {rule.rule_id for rule in chosen})
     if as_json:
-        shown.print_json(
+        print_json(
             {
                 "rules": [_with_lineage(rule, lineage[i] if lineage else None) for i, rule in enumerate(chosen)],
                 "history": [edit.model_dump(mode="json") for edit in history],
@@ -122,7 +123,7 @@ def diff(
     settings = differences(before, after)
     if as_json:
         found = [match.model_dump(mode="json") for match in matches]
-        shown.print_json({"matches": found, "settings_that_differ": settings})
+        print_json({"matches": found, "settings_that_differ": settings})
     else:
         shown.print_diff(matches, settings)
 
@@ -140,7 +141,7 @@ def lint(
     """Check the rules: faults of wording, near duplicates, contradictions. Exit code 1 when there is any."""
     findings = check_rules(load_rule_set(rule_set).rules, max_chars, similarity)
     if as_json:
-        shown.print_json(findings.model_dump(mode="json"))
+        print_json(findings.model_dump(mode="json"))
     else:
         shown.print_findings(findings)
     if findings.count:

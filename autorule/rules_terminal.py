@@ -1,6 +1,5 @@
 """What `autorule rules` shows. Every text from a file is escaped and stripped of what a terminal would obey."""
 
-import json
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -18,11 +17,6 @@ from autorule.rule_sets import Edit, RuleSet
 from autorule.terminal import err, out, printable
 
 MAX_PASSAGE_CHARS = 400
-
-
-def print_json(value: Any) -> None:
-    """JSON in ASCII, which does no harm in any terminal."""
-    print(json.dumps(value, indent=2))
 
 
 def print_rule(rule: Rule, lineage: RuleLineage | None, n_candidates: int, texts: dict[str, str]) -> None:

@@ -1,12 +1,15 @@
 """What the command line shows: tables and errors."""
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from autorule.backends.embedded import NOTE
@@ -17,11 +20,12 @@ from autorule.run_folder import CHECKS, FAILURES, REJECTED, REWARDS, RULE_SET
 
 if TYPE_CHECKING:
     from autorule.backends.answer_store import StoreStats
-    from autorule.calibration import RuleCalibration
     from autorule.forecast import StageForecast
     from autorule.manifest import RunManifest
     from autorule.stability import Stability
-    from autorule.verifier_check import CheckReport
+
+WIDE = 160
+"""Columns where nobody says how many there are: in a file or a pipe."""
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -32,6 +36,38 @@ class Check(NamedTuple):
     ok: bool | None
     """None: not there, and not needed."""
     detail: str
+
+
+def shown_width() -> int:
+    """Columns of what stdout goes to."""
+    if out.is_terminal:
+        return out.width
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else WIDE
+
+
+def fits(table: Table) -> bool:
+    """Whether the table can be shown with no cell in two lines."""
+    return out.measure(table, options=out.options.update(width=10_000)).maximum <= shown_width()
+
+
+def print_table(table: Table) -> None:
+    """The table, with cells folded that are too long; a column that is not to be folded is never cut."""
+    _folding().print(table)
+
+
+def print_folded(text: str, indent: int = 0) -> None:
+    """A paragraph in the width that there is."""
+    _folding().print(Padding(text, (0, 0, 0, indent), expand=False))
+
+
+def _folding() -> Console:
+    return Console(highlight=False, width=shown_width(), file=out.file)
+
+
+def print_json(value: Any) -> None:
+    """JSON in ASCII, which does no harm in any terminal."""
+    print(json.dumps(value, indent=2))
 
 
 def print_error(message: str) -> None:
@@ -136,51 +172,6 @@ def print_checks(checks: Iterable[Check]) -> bool:
         out.print(f"{marks[check.ok]:>6}  {check.name}: {escape(check.detail)}")
         all_ok = all_ok and check.ok is not False
     return all_ok
-
-
-def print_verifier_check(reports: "Sequence[CheckReport]") -> None:
-    table = Table(title=f"Verifier {escape(reports[0].engine)}", title_justify="left")
-    table.add_column("")
-    for report in reports:
-        table.add_column(report.mode, justify="right")
-    rows: list[tuple[str, Callable[[CheckReport], float | int | None]]] = [
-        ("labels", lambda r: r.quality.n),
-        ("satisfied by the labels", lambda r: r.quality.share_satisfied),
-        ("satisfied by the verdicts", lambda r: r.quality.share_yes),
-        ("unscored", lambda r: r.quality.n_unscored),
-        ("accuracy", lambda r: r.quality.accuracy),
-        ("balanced accuracy", lambda r: r.quality.balanced_accuracy),
-        ("AUC", lambda r: r.quality.auc),
-        ("calibration error (ECE)", lambda r: r.quality.ece),
-        ("suggested threshold", lambda r: r.quality.threshold),
-        ("balanced accuracy with it", lambda r: r.quality.balanced_accuracy_at_threshold),
-        *(
-            (f"flips: {name}", lambda r, name=name: r.flips.get(name))
-            for name in dict.fromkeys(name for report in reports for name in report.flips)
-        ),
-        ("verdicts per second", lambda r: r.verdicts_per_s),
-        ("tokens per verdict", lambda r: r.tokens_per_verdict),
-    ]
-    for name, value in rows:
-        table.add_row(name, *(_figure(value(report)) for report in reports))
-    out.print(table)
-
-
-def print_calibration(found: "Sequence[RuleCalibration]") -> None:
-    table = Table(title="Thresholds of rules", title_justify="left")
-    for name in ("rule", "labels", "balanced accuracy", "held out", "threshold"):
-        table.add_column(name, justify="left" if name == "rule" else "right")
-    for rule in found:
-        kept = "kept" if rule.threshold is None else _figure(rule.threshold)
-        figures = (_figure(rule.n), _figure(rule.before), _figure(rule.after), kept)
-        table.add_row(escape(printable(rule.text)), *figures)
-    out.print(table)
-
-
-def _figure(value: float | int | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 
 
 def print_cache(stats: "StoreStats") -> None:

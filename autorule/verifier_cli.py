@@ -5,7 +5,6 @@ from typing import Annotated, get_args
 
 import typer
 
-from autorule import terminal
 from autorule.calibration import CalibrationConfig, calibrate
 from autorule.command_settings import given, mapping, model_options, settings_of
 from autorule.errors import ConfigError
@@ -14,6 +13,7 @@ from autorule.rule_editing import check_free, save_rule_set, user_name
 from autorule.rule_sets import load_rule_set
 from autorule.storage import write_text
 from autorule.verifier_check import CheckConfig, CheckReport, check_verifier, draw_reliability, sample_labels
+from autorule.verifier_terminal import print_calibration, print_verifier_check
 from autorule.work_terminal import how_to_go_on, work_shown
 
 verifier_app = typer.Typer(help="The verifier.", no_args_is_help=True)
@@ -66,7 +66,7 @@ def check(
         reports = list(check_verifier(drawn, settings))
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "report.json", f"[{', '.join(report.model_dump_json(indent=2) for report in reports)}]\n")
-    terminal.print_verifier_check(reports)
+    print_verifier_check(reports)
     _draw(reports, out)
     typer.echo(f"report: {out / 'report.json'}")
 
@@ -102,7 +102,7 @@ def calibrate_(
     with work_shown(how_to_go_on(settings.cache.enabled)):
         calibrated, found = calibrate(load_rule_set(rule_set), own, settings, user_name(by))
     save_rule_set(out, calibrated)
-    terminal.print_calibration(found)
+    print_calibration(found)
     typer.echo(f"rule set: {out}")
 
 
