@@ -5,7 +5,9 @@ what the rules were mined from. It holds no time, no path and no run id, so that
 """
 
 import json
+import logging
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from autorule.errors import PromptError, RuleSetError
 from autorule.prompting import Prompt
 from autorule.records import Messages, Record, Rule, content_id
+from autorule.rule_set_faults import changed_by_hand, first_fault, not_a_rule_set
 from autorule.stage_config import (
     CompletionView,
     RewardConfig,
@@ -25,6 +28,7 @@ from autorule.stage_config import (
 from autorule.storage import to_folder
 
 SCHEMA_VERSION = 1
+log = logging.getLogger(__name__)
 
 
 class VerificationSpec(Record):
@@ -112,6 +116,11 @@ class RuleSet(Record):
         ids = [rule.rule_id for rule in self.rules]
         if not ids:
             raise ValueError("a rule set needs at least one rule")
+        if empty := [n for n, rule in enumerate(self.rules, start=1) if not rule.text.strip()]:
+            raise ValueError(
+                f"rule {empty[0]} ({ids[empty[0] - 1]!r:.60}) has an empty text; write the rule as a sentence, or take "
+                "it out"
+            )
         if len(set(ids)) < len(ids):
             raise ValueError("two rules have the same rule_id")
         if sum(rule.weight for rule in self.rules) <= 0:
@@ -148,14 +157,17 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
     try:
         text = to_folder(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RuleSetError(f"rule set {str(path)!r} can't be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise RuleSetError(f"rule set {str(path)!r} can't be read: {reason}") from error
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise RuleSetError(
             f"rule set {str(path)!r} is not JSON: {error}; give the 03_rule_set.json of a run"
         ) from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
+    if (told := not_a_rule_set(content)) is not None:
+        raise RuleSetError(f"rule set {str(path)!r} {told}")
+    version = content.get("schema_version")
     if version != SCHEMA_VERSION:
         raise RuleSetError(
             f"rule set {str(path)!r} has schema_version {version!r}, this autorule reads {SCHEMA_VERSION}"
@@ -164,13 +176,18 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
         rule_set = RuleSet.model_validate_json(text)
         check_verification_prompt(rule_set.verification.prompt, rule_set.verification.mode)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        message = first["msg"].removeprefix("Value error, ")
-        raise RuleSetError(f"rule set {str(path)!r}: {where}: {message} ({error.error_count()} problems)") from error
+        raise RuleSetError(f"rule set {str(path)!r}: {first_fault(error, content)}") from error
     except PromptError as error:
         raise RuleSetError(f"rule set {str(path)!r}: verification.prompt: {error}") from error
+    for line in changed_by_hand(rule_set.rules):
+        _warn_once(f"rule set {str(path)!r}: {line}")
     return rule_set
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """A process may load a rule set several times."""
+    log.warning(message)
 
 
 if __name__ == "__main__":

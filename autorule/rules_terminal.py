@@ -96,7 +96,7 @@ def print_findings(findings: Findings) -> None:
 def print_warnings(findings: Findings) -> None:
     """One line for each fault, for commands whose work is another."""
     for fault in findings.faults:
-        err.print(f"[yellow]Warning:[/] “{_safe(fault.text)}” {_safe(fault.meaning)} ({fault.code})")
+        err.print(f"[yellow]Warning:[/] “{_safe(shortened(fault.text))}” {_safe(fault.meaning)} ({fault.code})")
 
 
 def print_note(text: str) -> None:
