@@ -1,7 +1,7 @@
 """What is wrong with a rule set file, in words: which rule, which field, and what to do about it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -48,12 +48,18 @@ def _place(loc: Sequence[int | str], content: dict[str, Any]) -> tuple[str, str]
     return f"rule {loc[1] + 1}{named}: ", ".".join(map(str, loc[2:]))
 
 
-def changed_by_hand(rules: Sequence[Rule]) -> Iterator[str]:
-    """A line for each rule whose id was made of other words than it has."""
-    for rule in rules:
-        if OWN_ID.fullmatch(rule.rule_id) and rule.rule_id not in map(new_rule_id, (rule.text, rule.criterion)):
-            yield (
-                f"rule {rule.rule_id} has a text that its id was not made of, {rule.text!r:.{SHOWN_CHARS}}: threshold, "
-                "statistics and sources are those of the old one; write that back, and change it with "
-                f"autorule rules edit --reword {rule.rule_id[:8]} --text TEXT"
-            )
+def changed_by_hand(rules: Sequence[Rule]) -> str | None:
+    """A line when there are rules whose ids were made of other words than they have: the first, and how many more."""
+    found = [
+        rule
+        for rule in rules
+        if OWN_ID.fullmatch(rule.rule_id) and rule.rule_id not in map(new_rule_id, (rule.text, rule.criterion))
+    ]
+    if not found:
+        return None
+    first, more = found[0], f" (as {len(found) - 1} more have)" if len(found) > 1 else ""
+    return (
+        f"rule {first.rule_id} has a text that its id was not made of{more}, {first.text!r:.{SHOWN_CHARS}}: threshold, "
+        "statistics and sources are those of the old text; write that back, and change it with autorule rules edit "
+        f"--reword {first.rule_id[:8]} --text TEXT"
+    )

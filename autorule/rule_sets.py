@@ -7,13 +7,12 @@ what the rules were mined from. It holds no time, no path and no run id, so that
 import json
 import logging
 import os
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from autorule.errors import PromptError, RuleSetError
+from autorule.errors import PromptError, RuleSetError, in_words
 from autorule.prompting import Prompt
 from autorule.records import Messages, Record, Rule, content_id
 from autorule.rule_set_faults import changed_by_hand, first_fault, not_a_rule_set
@@ -29,6 +28,7 @@ from autorule.storage import to_folder
 
 SCHEMA_VERSION = 1
 log = logging.getLogger(__name__)
+_warned: set[str] = set()
 
 
 class VerificationSpec(Record):
@@ -157,8 +157,7 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
     try:
         text = to_folder(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise RuleSetError(f"rule set {str(path)!r} can't be read: {reason}") from error
+        raise RuleSetError(f"rule set {str(path)!r} can't be read: {in_words(error)}") from error
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -179,15 +178,10 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
         raise RuleSetError(f"rule set {str(path)!r}: {first_fault(error, content)}") from error
     except PromptError as error:
         raise RuleSetError(f"rule set {str(path)!r}: verification.prompt: {error}") from error
-    for line in changed_by_hand(rule_set.rules):
-        _warn_once(f"rule set {str(path)!r}: {line}")
+    if (told := changed_by_hand(rule_set.rules)) is not None and told not in _warned:
+        _warned.add(told)  # a command may load a rule set several times, also from the folders that it is copied to
+        log.warning(f"rule set {str(path)!r}: {told}")
     return rule_set
-
-
-@cache
-def _warn_once(message: str) -> None:
-    """A process may load a rule set several times."""
-    log.warning(message)
 
 
 if __name__ == "__main__":
