@@ -75,7 +75,8 @@ class Provenance(Record):
     n_pairs: int
     n_candidates: int
     prompt_hashes: tuple[str, ...]
-    """Hashes of the normalised prompts of all pairs that were mined: no evaluation may use these prompts."""
+    """Hashes of the normalised prompts of all pairs that were mined, with their system turns and without: no evaluation
+    may use these prompts."""
 
 
 class Edit(Record):
@@ -139,6 +140,13 @@ def check_verification_prompt(prompt: Prompt, mode: VerificationMode) -> None:
 def prompt_hash(prompt: Messages) -> str:
     """Hash of a prompt in lower case with single spaces, by which a prompt is known again in other data."""
     return content_id("prompt", [[message.role, " ".join(message.content.casefold().split())] for message in prompt])
+
+
+def prompt_keys(prompt: Messages) -> frozenset[str]:
+    """The hashes by which a prompt that was seen is known: as it is, and without system turns. One system turn before
+    every prompt of a file would else make prompts of it that nobody has seen."""
+    turns = tuple(message for message in prompt if message.role != "system")
+    return frozenset(map(prompt_hash, (prompt, turns) if turns else (prompt,)))
 
 
 def rule_set_schema() -> dict[str, Any]:

@@ -6,7 +6,8 @@ import pytest
 
 import autorule
 from autorule.errors import RuleSetError
-from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash, rule_set_schema
+from autorule.records import Message
+from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash, prompt_keys, rule_set_schema
 from autorule.rule_text import new_rule_id
 from tests.conftest import make_rule_set, messages
 
@@ -91,6 +92,14 @@ def test_a_text_that_was_changed_under_its_id_is_told(tmp_path, caplog):
 def test_prompts_are_known_again_whatever_their_case_and_spaces():
     assert prompt_hash(messages("Name  a\nFruit.")) == prompt_hash(messages("name a fruit."))
     assert prompt_hash(messages("Name a fruit.")) != prompt_hash(messages("Name two fruits."))
+
+
+def test_a_prompt_is_known_by_its_turns_with_and_without_a_system_turn():
+    plain = messages("Name a fruit.")
+    system = (Message(role="system", content="Be kind."), *plain)
+    assert prompt_keys(plain) == {prompt_hash(plain)}
+    assert prompt_keys(system) == {prompt_hash(system), prompt_hash(plain)}
+    assert prompt_keys(system[:1]) == {prompt_hash(system[:1])}
 
 
 def test_it_holds_no_time_and_no_path():
