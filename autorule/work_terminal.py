@@ -53,6 +53,7 @@ class StageLines:
         self._totals: dict[str, int] = {}
         self._done: dict[str, int] = {}
         self._began: dict[str, float] = {}
+        self._latest: dict[str, float] = {}
         self._last_line: dict[str, float] = {}
 
     def __call__(self, step: progress.Step) -> None:
@@ -66,15 +67,17 @@ class StageLines:
                 self._done[name] = self._done.get(name, 0) + step.done
             else:
                 return
-            if now - self._last_line.get(name, -BETWEEN_LINES_S) >= BETWEEN_LINES_S:
+            self._latest[name] = now
+            if self._totals[name] and now - self._last_line.get(name, -BETWEEN_LINES_S) >= BETWEEN_LINES_S:
                 self._last_line[name] = now
                 self._write(self._line(name, now))
 
     def end(self) -> None:
         """A last line for each stage."""
         with self._lock:
-            for name in self._totals:
-                self._write(self._line(name, self._clock()))
+            for name, total in self._totals.items():
+                if total:
+                    self._write(self._line(name, self._latest[name]))
 
     def _line(self, name: str, now: float) -> str:
         done, total, elapsed = self._done.get(name, 0), self._totals[name], now - self._began[name]

@@ -32,6 +32,7 @@ def test_a_stage_has_a_line_when_it_begins_and_one_a_minute():
 def test_stages_have_lines_of_their_own_and_rounds_are_counted_together():
     during, last = lines_of(
         (0, Step("mining", 0, 2)),
+        (0, Step("synthesis", 0, 0)),
         (1, Step("synthesis", 0, 5)),
         (2, Step("synthesis", 5)),
         (3, Step("synthesis", 0, 3)),
@@ -39,7 +40,7 @@ def test_stages_have_lines_of_their_own_and_rounds_are_counted_together():
         (5, Step("synthesis", 3)),
     )
     assert during == ["mining: 0 of 2", "synthesis: 0 of 5"]
-    assert last == ["mining: 2 of 2, 0.4/s, 5 s", "synthesis: 8 of 8, 2.0/s, 4 s"]
+    assert last == ["mining: 2 of 2, 0.5/s, 4 s", "synthesis: 8 of 8, 1.6/s, 5 s"]
 
 
 def test_steps_of_work_that_was_not_announced_have_no_line():
