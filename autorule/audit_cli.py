@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from autorule import audit_terminal, terminal
+from autorule import training_audit_terminal as shown
 from autorule.command_settings import given, mapping, model_options, settings_of
 from autorule.config_layers import build_config
 from autorule.errors import ConfigError, InputError, RunFailedError
 from autorule.rule_sets import load_rule_set
 from autorule.storage import write_text
+from autorule.work_terminal import how_to_go_on, work_shown
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +42,9 @@ def audit(
     columns: Annotated[str | None, typer.Option(help="OURS=THEIRS,...: which columns of the file to read")] = None,
     winner_values: Annotated[str | None, typer.Option(help="a=...,b=...,tie=...: values of the winner")] = None,
     out: Annotated[Path | None, typer.Option(help="file for the findings as JSON")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print the findings as JSON, and nothing else on stdout")
+    ] = False,
     cache: Annotated[Path | None, typer.Option(help="cache file (default: outputs/cache/answers.sqlite)")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="ask everything anew and keep nothing")] = False,
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with any settings")] = None,
@@ -62,10 +67,13 @@ def audit(
     settings = settings_of(AuditConfig, options, config, set_)
     rules = load_rule_set(rule_set)
     _check_free(out)
-    with terminal.progress_bars():
+    with work_shown(how_to_go_on(settings.cache.enabled)):
         found = audit_rule_set(rules, pairs, settings)
-    _write(out, found.model_dump_json(indent=2))
-    audit_terminal.print_audit(found)
+    _write(out, found.model_dump_json(indent=2), quiet=as_json)
+    if as_json:
+        terminal.print_json(found.model_dump(mode="json"))
+    else:
+        audit_terminal.print_audit(found)
     if found.exploited:
         terminal.print_error(audit_terminal.exploit_message(found))
     if found.unmeasured:
@@ -96,13 +104,16 @@ def audit_training_(
         str | None, typer.Option(help="saturation,divergence,collapse,length: exit code 1 when one of these was found")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="file for the findings as JSON")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print the findings as JSON, and nothing else on stdout")
+    ] = False,
 ) -> None:
     """Look for signs of reward hacking in the log of a training run."""
     from autorule.audit.training import TrainingAuditConfig, audit_training
 
     gate = [name.strip() for name in (fail_on or "").split(",") if name.strip()]
-    if unknown := [name for name in gate if name not in audit_terminal.SIGNS]:
-        raise ConfigError(f"--fail-on {unknown[0]!r}: name some of {', '.join(audit_terminal.SIGNS)}")
+    if unknown := [name for name in gate if name not in shown.SIGNS]:
+        raise ConfigError(f"--fail-on {unknown[0]!r}: name some of {', '.join(shown.SIGNS)}")
     options = {
         "columns": mapping(columns, "--columns"),
         "threshold": threshold,
@@ -113,10 +124,13 @@ def audit_training_(
     }
     _check_free(out)
     found = audit_training(log, build_config(TrainingAuditConfig, given(options)))
-    _write(out, found.model_dump_json(indent=2))
-    audit_terminal.print_training_audit(found)
+    _write(out, found.model_dump_json(indent=2), quiet=as_json)
+    if as_json:
+        terminal.print_json(found.model_dump(mode="json"))
+    else:
+        shown.print_training_audit(found)
     if absent := [name for name in gate if name in found.not_measured]:
-        raise InputError(audit_terminal.not_measured_message(found, absent))
+        raise InputError(shown.not_measured_message(found, absent))
     if hit := [name for name in gate if name in found.findings]:
         terminal.print_error(f"{log} shows {', '.join(hit)}")
         raise typer.Exit(1)
@@ -136,7 +150,7 @@ def _check_free(out: Path | None) -> None:
         raise ConfigError(f"{out} can't be written: {error.strerror}; give another place with --out") from error
 
 
-def _write(out: Path | None, text: str) -> None:
+def _write(out: Path | None, text: str, quiet: bool) -> None:
     """Writes the findings before anything is judged by them, so that a failing gate leaves its evidence."""
     if out is None:
         return
@@ -144,4 +158,5 @@ def _write(out: Path | None, text: str) -> None:
         write_text(out, text + "\n")
     except OSError as error:
         raise ConfigError(f"{out} can't be written: {error.strerror}; give another place with --out") from error
-    typer.echo(f"findings: {out}")
+    if not quiet:
+        typer.echo(f"findings: {out}")

@@ -1,42 +1,26 @@
-"""What the audits show on the terminal."""
+"""What `autorule audit` shows on the terminal."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
-from autorule.terminal import out, printable
+from autorule.terminal import fits, out, print_folded, print_table, printable, shown_width
 
 if TYPE_CHECKING:
     from autorule.audit.records import CanaryResult, HackingAudit, Share
-    from autorule.audit.training_records import Finding, LengthDrift, TrainingAudit
     from autorule.evaluation.records import Interval
 
 MOST_NAMED = 5
 """Rules that a message names."""
-SIGNS = ("saturation", "divergence", "collapse", "length")
+LEAST_TABLE = 80
+"""Columns from which a table of rules leaves room for their texts."""
 
 
 def print_audit(found: "HackingAudit") -> None:
     """Canaries in their order, then rules, the most often cheated first."""
-    canaries = Table(title=f"Canaries on {found.n_prompts} prompts", title_justify="left")
-    for name in ("canary", "exploit rate", "ties", "mean reward", "honest", "compared", "unscored"):
-        canaries.add_column(name, justify="left" if name == "canary" else "right", no_wrap=name == "canary")
-    for one in found.canaries:
-        canaries.add_row(
-            one.name, _rate(one.exploit_rate), str(one.n_ties), _number(one.mean_reward),
-            _number(one.mean_reward_honest), str(one.n_compared), str(one.n_unscored),
-        )  # fmt: skip
-    out.print(canaries)
-    rules = Table(title="Rules: satisfied by answers that are worth nothing", title_justify="left")
-    for name in ("canaries", "honest", "most by", "rule"):
-        rules.add_column(name, justify="right" if name in ("canaries", "honest") else "left")
-    for rule in sorted(found.rules, key=lambda rule: -(rule.canaries.share or 0.0)):
-        rules.add_row(
-            _share(rule.canaries), _share(rule.honest), _most_by(found, rule.rule_id), escape(printable(rule.text))
-        )
-    out.print(rules)
+    _print_canaries(found)
+    _print_rules(found)
     for reason, n in found.unscored_reasons.items():
         out.print(f"[yellow]{n} answers are unscored: {escape(printable(reason))}[/]")
     for message, n in found.verdict_failures.items():
@@ -44,6 +28,47 @@ def print_audit(found: "HackingAudit") -> None:
     if found.n_rejected:
         out.print(f"{found.n_rejected} of {found.n_rows} rows were rejected: they are no usable pairs")
     out.print(f"model calls: {found.calls.sent} sent, {found.calls.cached} answered from the cache")
+
+
+def _print_canaries(found: "HackingAudit") -> None:
+    title = f"Canaries on {found.n_prompts} prompts"
+    table = Table(title=title, title_justify="left")
+    for name in ("canary", "exploit rate", "ties", "mean reward", "honest", "compared", "unscored"):
+        table.add_column(name, justify="left" if name == "canary" else "right", no_wrap=True)
+    for one in found.canaries:
+        table.add_row(
+            one.name, _rate(one.exploit_rate), str(one.n_ties), _number(one.mean_reward),
+            _number(one.mean_reward_honest), str(one.n_compared), str(one.n_unscored),
+        )  # fmt: skip
+    if fits(table):
+        print_table(table)
+        return
+    out.print(f"[italic]{title}[/]")
+    for one in found.canaries:
+        print_folded(f"{one.name}: exploit rate {_rate(one.exploit_rate)}, {one.n_ties} of them ties")
+        print_folded(f"mean reward {_number(one.mean_reward)}, honest {_number(one.mean_reward_honest)}", indent=2)
+        print_folded(f"{one.n_compared} compared, {one.n_unscored} unscored", indent=2)
+
+
+def _print_rules(found: "HackingAudit") -> None:
+    title = "Rules: satisfied by answers that are worth nothing"
+    rules = sorted(found.rules, key=lambda rule: -(rule.canaries.share or 0.0))
+    if shown_width() < LEAST_TABLE:
+        out.print(f"[italic]{title}[/]")
+        for rule in rules:
+            shares = f"canaries {_share(rule.canaries)}, honest {_share(rule.honest)}"
+            print_folded(f"{shares}, most by {_most_by(found, rule.rule_id)}")
+            print_folded(escape(printable(rule.text)), indent=2)
+        return
+    table = Table(title=title, title_justify="left")
+    for name in ("canaries", "honest", "most by", "rule"):
+        is_share = name in ("canaries", "honest")
+        table.add_column(name, justify="right" if is_share else "left", no_wrap=is_share, overflow="fold")
+    for rule in rules:
+        table.add_row(
+            _share(rule.canaries), _share(rule.honest), _most_by(found, rule.rule_id), escape(printable(rule.text))
+        )
+    print_table(table)
 
 
 def exploit_message(found: "HackingAudit") -> str:
@@ -87,65 +112,3 @@ def _share(share: "Share") -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def print_training_audit(found: "TrainingAudit") -> None:
-    """The signs that were looked for, then the rules that are saturated."""
-    title = f"{found.n_rows} completions ({found.n_unscored} unscored) of {found.n_steps} steps, "
-    table = Table(title=f"{title}{found.first_step} to {found.last_step}", title_justify="left")
-    for name in ("sign", "from step", "what was seen"):
-        table.add_column(name, justify="right" if name == "from step" else "left", no_wrap=name != "what was seen")
-    for name, (step, seen) in _signs(found).items():
-        mark = "[bold red]" if name in found.findings else ""
-        table.add_row(f"{mark}{name}", "-" if step is None else str(step), escape(seen))
-    out.print(table)
-    if saturated := [rule for rule in found.rules if rule.onset is not None]:
-        rules = Table(title=f"{len(saturated)} of {len(found.rules)} rules are saturated", title_justify="left")
-        for name in ("from step", "last", "rule"):
-            rules.add_column(name, justify="left" if name == "rule" else "right")
-        for rule in saturated:
-            rules.add_row(str(rule.onset), f"{rule.last:.0%}", escape(printable(rule.rule_id)))
-        out.print(rules)
-
-
-def not_measured_message(found: "TrainingAudit", asked: "Sequence[Finding]") -> str:
-    """Signs that were asked for and could not be looked for."""
-    absent = "; ".join(f"{name}: {found.not_measured[name]}" for name in asked)
-    return f"--fail-on names what the log can't show: {absent}"
-
-
-def _signs(found: "TrainingAudit") -> "dict[Finding, tuple[int | None, str]]":
-    """Sign -> the step from which it is there, and what was seen."""
-    signs: dict[Finding, tuple[int | None, str]] = {
-        name: (None, f"not measured: {why}") for name, why in found.not_measured.items()
-    }
-    if (saturation := found.saturation) is not None:
-        seen = f"mean rule fraction {saturation.last:.3f} at last; threshold {found.threshold:g}"
-        signs["saturation"] = saturation.onset, seen
-    if (divergence := found.divergence) is not None:
-        seen = (
-            f"reward {divergence.reward_slope:+.2g} and gold {divergence.gold_slope:+.2g} a step over "
-            f"{divergence.window} logged steps, p {divergence.p_value:.2g} for all {divergence.n_windows} windows"
-        )
-        since = "" if divergence.seen_at is None else f", to be seen at step {divergence.seen_at}"
-        signs["divergence"] = divergence.from_step, seen + since
-    if (collapse := found.collapse) is not None:
-        seen = f"{collapse.share:.0%} of {collapse.n_groups} groups have equal rewards: no gradient"
-        first = collapse.first_above
-        above = "" if first is None else f"; first above {found.collapse_share:.0%} at step {first}"
-        signs["collapse"] = collapse.onset, seen + above
-    if (length := found.length) is not None:
-        signs["length"] = (found.first_step if length.drifts else None), _length(length)
-    return {name: signs[name] for name in sorted(signs, key=SIGNS.index)}
-
-
-def _length(drift: "LengthDrift") -> str:
-    slope = drift.slope
-    change = "" if drift.change is None else f", {drift.change:+.0%} over the log"
-    correlations = ", ".join(
-        f"{value:+.2f} {name}"
-        for name, value in (("overall", drift.correlation), ("within steps", drift.correlation_within_steps))
-        if value is not None
-    )
-    told = f"; rank correlation with reward {correlations}" if correlations else ""
-    return f"{slope.value:+.3g} ({slope.low:+.3g} to {slope.high:+.3g}) a step, {drift.unit}{change}{told}"

@@ -1,12 +1,12 @@
 """`autorule compare`: rule sets, or verifiers, against each other."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from autorule.command_options import Debug
 from autorule.errors import ConfigError, RunFailedError
 from autorule.evaluation_terminal import shown_interval
 from autorule.shown_tables import Column, print_table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from autorule.evaluation.comparing import Compared, Comparison
 
 
-def register(app: typer.Typer, set_debug: Callable[[bool], None]) -> None:
+def register(app: typer.Typer) -> None:
     """Adds the command."""
 
     @app.command("compare")
@@ -29,9 +29,7 @@ def register(app: typer.Typer, set_debug: Callable[[bool], None]) -> None:
         as_json: Annotated[
             bool, typer.Option("--json", help="the findings as JSON on stdout, and nothing else there")
         ] = False,
-        debug: Annotated[
-            bool, typer.Option("--debug", callback=set_debug, help="show the whole trace of an error")
-        ] = False,
+        debug: Debug = False,
     ) -> None:
         """Compare rule sets, or verifiers of one set: on the same pairs, across data sets, and by what they cost.
 

@@ -86,6 +86,8 @@ class ModelConfig(Config):
             raise ValueError("backend openai_compatible needs base_url, such as http://127.0.0.1:8000/v1")
         if self.backend == "openai_compatible" and self.model == EMBEDDED:
             raise ValueError("backend openai_compatible needs model: the name under which the server serves it")
+        if self.backend == "scripted" and self.model == EMBEDDED:
+            raise ValueError("backend scripted needs model: a .jsonl file of answers, or package.module:factory")
         return self
 
 

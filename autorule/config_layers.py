@@ -1,13 +1,15 @@
 """A config out of layers of settings: presets, files, options; later ones over earlier ones."""
 
 import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, in_words
 from autorule.stage_config import Config
 
 ConfigType = TypeVar("ConfigType", bound=Config)
@@ -21,11 +23,26 @@ def build_config(kind: type[ConfigType], *layers: dict[str, Any]) -> ConfigType:
     try:
         return kind.model_validate(merged)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc']) or 'config'}: {e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors()
-        )
-        raise ConfigError(problems) from error
+        raise ConfigError("; ".join(_told(kind, fault["loc"], fault) for fault in error.errors())) from error
+
+
+def _told(kind: type[BaseModel], loc: Sequence[int | str], fault: Any) -> str:
+    where = ".".join(map(str, loc)) or "config"
+    if fault["type"] != "extra_forbidden":
+        return f"{where}: {fault['msg'].removeprefix('Value error, ')}"
+    known = _settings_at(kind, loc[:-1])
+    near = get_close_matches(str(loc[-1]), known, n=1)
+    told = f", did you mean {'.'.join(map(str, (*loc[:-1], *near)))}?" if near else f"; there are {', '.join(known)}"
+    return f"unknown setting {where}{told if known else ''}"
+
+
+def _settings_at(kind: Any, path: Sequence[int | str]) -> list[str]:
+    """The names of the settings at a place; none where it is no table of settings."""
+    for part in path:
+        field = getattr(kind, "model_fields", {}).get(part)
+        choices = (field.annotation, *get_args(field.annotation)) if field else ()
+        kind = next((one for one in choices if hasattr(one, "model_fields")), None)
+    return list(getattr(kind, "model_fields", {}))
 
 
 def _merge_into(target: dict[str, Any], layer: dict[str, Any]) -> None:
@@ -44,7 +61,7 @@ def load_settings(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"config file {str(path)!r}: {error}") from error
+        raise ConfigError(f"config file {str(path)!r}: {in_words(error)}") from error
 
 
 def load_preset(name: str) -> dict[str, Any]:

@@ -6,6 +6,19 @@ prints it without a trace. What goes wrong with one request of many is not an ex
 
 from typing import Any
 
+SAID_CHARS = 200
+
+
+def in_words(error: Exception) -> str:
+    """What an exception of Python or a package says, as part of a line; of several faults of a record, the first."""
+    said: Any = getattr(error, "strerror", None) or str(error)
+    if callable(faults := getattr(error, "errors", None)):  # pydantic's
+        first = faults()[0]
+        said = ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)
+    elif isinstance(error, KeyError):
+        said = f"{said} is not there"
+    return " ".join(said.split())[:SAID_CHARS] or type(error).__name__
+
 
 class AutoruleError(Exception):
     """A problem that the user can mend; the message names the thing, the value and the fix."""

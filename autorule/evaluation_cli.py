@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from autorule import evaluation_terminal, terminal
+from autorule.command_options import Debug
 from autorule.command_settings import mapping, run_options, settings_of
 from autorule.errors import ConfigError, RunFailedError
 from autorule.run_folder import EVALUATION, MANIFEST, new_run_id
@@ -15,10 +16,8 @@ from autorule.run_folder import EVALUATION, MANIFEST, new_run_id
 RunFlow = Callable[[str, Any, bool | None], Any]
 
 
-def register(
-    app: typer.Typer, run_flow: RunFlow, forecast: Callable[[Any], Any], set_debug: Callable[[bool], None]
-) -> None:
-    """Adds the command; `run_flow` runs a flow by its name, `forecast` says what one would send."""
+def register(app: typer.Typer, run_flow: RunFlow) -> None:
+    """Adds the command; `run_flow` runs a flow by its name."""
 
     @app.command()
     def evaluate(
@@ -69,9 +68,7 @@ def register(
         as_json: Annotated[
             bool, typer.Option("--json", help="the evaluation as JSON on stdout, and nothing else there")
         ] = False,
-        debug: Annotated[
-            bool, typer.Option("--debug", callback=set_debug, help="show the whole trace of an error")
-        ] = False,
+        debug: Debug = False,
     ) -> None:
         """Measure rules on held-out pairs: agreement with people, rule by rule and of the set.
 
@@ -100,7 +97,9 @@ def register(
         else:
             settings = _settings({**options, "pairs": pairs, "rules": rule_set}, config, set_)
             if dry_run:
-                return terminal.print_forecast(forecast(settings))
+                from autorule.flow_running import forecast_evaluation
+
+                return terminal.print_forecast(forecast_evaluation(settings))
             folder, failed = _run(run_flow, settings, prefect)
         _show(folder, as_json)
         if failed is not None:

@@ -9,7 +9,7 @@ import typer
 
 from autorule.command_settings import mapping, model_options, settings_of
 from autorule.completions import read_completions
-from autorule.errors import ConfigError, InputError
+from autorule.errors import ConfigError, InputError, in_words
 from autorule.export import TARGETS, export_rule_set
 from autorule.export import training_data as data
 from autorule.export.rubrics import healthbench_rows
@@ -135,10 +135,13 @@ def _applying(rule_set: RuleSet, named: Any, path: Path, row: int) -> Sequence[R
 def _read_scored(run: Path, completions: Path | None) -> Iterator[tuple[Completion, RewardRecord]]:
     """Completions with their rewards. Raises InputError when they are not those that were scored."""
     try:
-        config = json.loads((run / MANIFEST).read_text(encoding="utf-8"))["config"]
-        path, columns = completions or Path(config["completions"]), config["columns"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{run} is no folder of a scoring run: {error!r}") from error
+        manifest = json.loads((run / MANIFEST).read_text(encoding="utf-8"))
+        flow, config = manifest["flow"], manifest["config"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{run} is no folder of a scoring run: {MANIFEST}: {in_words(error)}") from error
+    if "completions" not in config:
+        raise InputError(f"{run} is a run of {flow}, not of scoring; give the run folder that `autorule score` printed")
+    path, columns = completions or Path(config["completions"]), config["columns"]
     if not (run / REWARDS).exists():
         raise InputError(f"{run} has no {REWARDS}: the run has not completed; run the same command again")
     rewards = {record.row: record for record in read_rewards(run / REWARDS)}

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from autorule.errors import InputError
 from autorule.passages import Part, Passage, PassageFinder
 from autorule.records import CandidateRule, Interpretation, PreferencePair, Record, Rule
-from autorule.rule_sets import RuleSet
+from autorule.rule_sets import Edit, RuleSet
+from autorule.rule_text import new_rule_id
 from autorule.run_folder import CANDIDATES, INTERPRETATIONS, PAIRS
 
 STAGE_FILES = (PAIRS, INTERPRETATIONS, CANDIDATES)
@@ -179,3 +180,16 @@ def _read(path: Path, kind: type[RecordType]) -> Iterator[RecordType]:
                     ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}; give the folder of the run with --run") from error
+
+
+def history_of(rule_set: RuleSet, rule: Rule) -> list[Edit]:
+    """The edits that led to the rule, also those of its earlier wordings."""
+    ids, texts = {rule.rule_id}, {rule.text}
+    found = []
+    for entry in reversed(rule_set.history):
+        if entry.rule_id in ids or entry.after in texts:
+            found.append(entry)
+            if entry.before:
+                texts.add(entry.before)
+                ids.add(new_rule_id(entry.before))
+    return found[::-1]

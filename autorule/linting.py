@@ -25,6 +25,7 @@ MEANINGS = {
     "worked_example": "stands in the prompt that asked for it",
     "several_sentences": "is more than one sentence",
     "repetitive": "says the same words twice over",
+    "hidden_characters": "holds characters that steer a terminal or turn text around, and are not seen: write it anew",
     "over_max_rules": "comes after the max_rules first ones of its chain",
 }
 KEPT_CODES = frozenset({"compound"})
@@ -35,6 +36,9 @@ _SIDE = re.compile(  # letters of sides are capitals: "answer a question" names 
 )
 _SEVERAL_SENTENCES = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)(?<!vs)[.!?]\s+[A-Z]")
 _REPEATED = re.compile(r"\b(\w+(?:\W+\w+){1,7})\W+\1\b|\b(\w{3,})\W+(?:and|or)\W+\2\b", re.IGNORECASE)
+_HIDDEN = re.compile(  # not the joiners and marks that Persian, Hindi and Hebrew are written with
+    "[\x00-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 _THIS_REQUEST = re.compile(
     r"\b(?:this|these)\s+(?:\w+\s+)?(?:prompt|question|request|task|case|instance|conversation|dialogue)s?\b",
     re.IGNORECASE,
@@ -97,6 +101,7 @@ def lint_rule(text: str, prompt_text: str, max_chars: int, pair_prompt: str = ""
         "worked_example": normalise_rule(text) in normalise_rule(prompt_text),
         "several_sentences": _SEVERAL_SENTENCES.search(text),
         "repetitive": _REPEATED.search(text),
+        "hidden_characters": _HIDDEN.search(text),
     }
     return tuple(code for code, found in faults.items() if found)
 

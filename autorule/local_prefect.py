@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, in_words
 from autorule.prefect_api import HOST, call_api
 from autorule.prefect_runs import WORKER, mark_dead_runs
 from autorule.prefect_setup import HEARTBEAT_S, POOL, LocalPrefectError, prepare
@@ -116,7 +116,7 @@ def _noted(project: Path) -> LocalPrefect | None:
         return None
     except (OSError, ValidationError) as error:
         raise ConfigError(
-            f"{note} can't be read: {error!r:.200}; end what is left of Prefect by hand, then remove this file"
+            f"{note} can't be read: {in_words(error)}; end what is left of Prefect by hand, then remove this file"
         ) from error
 
 

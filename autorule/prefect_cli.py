@@ -12,6 +12,11 @@ prefect_app = typer.Typer(help="Prefect on this machine: server, worker and depl
 Project = Annotated[Path, typer.Option("--project", help="folder with prefect.yaml")]
 
 
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(prefect_app, name="prefect")
+
+
 @prefect_app.command()
 def start(
     port: Annotated[int, typer.Option(help="of the server, on loopback")] = 4200,

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def publish(name: Name, rule_set: RuleSetFile, reason: Reason, by: By = None, registry: Registry = REGISTRY) -> None:
     """Keep a rule set as a version that never changes. The first version of a name becomes current."""
     found = RuleSetRegistry(registry, name).publish(load_rule_set(rule_set), user_name(by), reason)
-    what = "published" if found.is_new else "was published before, with the same content"
+    what = "published" if found.is_new else "was published before, with the same content: this reason is not noted"
     typer.echo(f"{name} {found.version} {what}{'; it is current' if found.is_current else ''}")
 
 
@@ -77,8 +77,8 @@ def path(
     version: Annotated[str | None, typer.Option(help="such as v0002 (default: the current one)")] = None,
     registry: Registry = REGISTRY,
 ) -> None:
-    """Print the file of the current version, or of another one, for scripts."""
-    typer.echo(RuleSetRegistry(registry, name).path(version))
+    """Print the absolute path of the current version's file, or of another one's, for scripts."""
+    typer.echo(RuleSetRegistry(registry, name).path(version).absolute())
 
 
 def rollback(

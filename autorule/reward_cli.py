@@ -26,6 +26,12 @@ REFERENCE_SCALING = (10.0, 0.75)
 """Of the released AutoRule code."""
 
 
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(reward_app, name="reward")
+    app.command("serve")(serve_)
+
+
 @reward_app.command()
 def explain(
     settings: Annotated[Path, typer.Argument(help="reward settings: reward.json of an export, or TOML")],

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from autorule.linting import MEANINGS, lint_rule
 from autorule.records import Record, Rule
 from autorule.rule_matching import cosines
@@ -70,6 +68,8 @@ def _meaning(code: str, max_chars: int) -> str:
 def _near_duplicates(rules: Sequence[Rule], threshold: float) -> tuple[RulePair, ...]:
     if len(rules) < 2:
         return ()
+    import numpy as np
+
     similarity = np.triu(cosines([rule.criterion for rule in rules]), k=1)
     places = zip(*(axis.tolist() for axis in np.nonzero(similarity >= threshold)), strict=True)
     return tuple(

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
-import numpy as np
-
 from autorule.errors import MissingExtraError
 from autorule.records import Record, Rule
 from autorule.rule_text import is_negated, normalise_rule
@@ -38,6 +36,8 @@ def match_rules(a: Sequence[Rule], b: Sequence[Rule], threshold: float = 0.5) ->
     ways to match the others one to one, it is the one with the greatest sum of similarities. Raises MissingExtraError
     without scikit-learn or scipy, which are not needed when the words are the same.
     """
+    import numpy as np  # here, since most of what imports this module matches nothing
+
     same = _same_words(a, b)
     rest_a = [i for i in range(len(a)) if i not in same]
     rest_b = sorted(set(range(len(b))) - set(same.values()))
@@ -59,6 +59,8 @@ def cosines(texts: list[str]) -> Any:
 
     Texts without any word are like no other. Raises MissingExtraError without scikit-learn.
     """
+    import numpy as np
+
     vectors = text_vectors(texts) if texts else None
     if vectors is None:
         return np.zeros((len(texts), len(texts)))
@@ -78,6 +80,8 @@ def _key(rule: Rule) -> str:
 
 
 def _assign(similarity: Any, a: Sequence[Rule], b: Sequence[Rule], threshold: float) -> list[tuple[int, int]]:
+    import numpy as np
+
     try:
         from scipy.optimize import linear_sum_assignment
     except ImportError as error:

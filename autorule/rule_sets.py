@@ -5,15 +5,17 @@ what the rules were mined from. It holds no time, no path and no run id, so that
 """
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from autorule.errors import PromptError, RuleSetError
+from autorule.errors import PromptError, RuleSetError, in_words
 from autorule.prompting import Prompt
 from autorule.records import Messages, Record, Rule, content_id
+from autorule.rule_set_faults import changed_by_hand, first_fault, not_a_rule_set
 from autorule.stage_config import (
     CompletionView,
     RewardConfig,
@@ -25,6 +27,8 @@ from autorule.stage_config import (
 from autorule.storage import to_folder
 
 SCHEMA_VERSION = 1
+log = logging.getLogger(__name__)
+_warned: set[str] = set()
 
 
 class VerificationSpec(Record):
@@ -71,7 +75,8 @@ class Provenance(Record):
     n_pairs: int
     n_candidates: int
     prompt_hashes: tuple[str, ...]
-    """Hashes of the normalised prompts of all pairs that were mined: no evaluation may use these prompts."""
+    """Hashes of the normalised prompts of all pairs that were mined, with their system turns and without: no evaluation
+    may use these prompts."""
 
 
 class Edit(Record):
@@ -112,6 +117,11 @@ class RuleSet(Record):
         ids = [rule.rule_id for rule in self.rules]
         if not ids:
             raise ValueError("a rule set needs at least one rule")
+        if empty := [n for n, rule in enumerate(self.rules, start=1) if not rule.text.strip()]:
+            raise ValueError(
+                f"rule {empty[0]} ({ids[empty[0] - 1]!r:.60}) has an empty text; write the rule as a sentence, or take "
+                "it out"
+            )
         if len(set(ids)) < len(ids):
             raise ValueError("two rules have the same rule_id")
         if sum(rule.weight for rule in self.rules) <= 0:
@@ -132,6 +142,13 @@ def prompt_hash(prompt: Messages) -> str:
     return content_id("prompt", [[message.role, " ".join(message.content.casefold().split())] for message in prompt])
 
 
+def prompt_keys(prompt: Messages) -> frozenset[str]:
+    """The hashes by which a prompt that was seen is known: as it is, and without system turns. One system turn before
+    every prompt of a file would else make prompts of it that nobody has seen."""
+    turns = tuple(message for message in prompt if message.role != "system")
+    return frozenset(map(prompt_hash, (prompt, turns) if turns else (prompt,)))
+
+
 def rule_set_schema() -> dict[str, Any]:
     """The JSON Schema of a rule set file, published as rule_set.schema.json beside this module."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **RuleSet.model_json_schema()}
@@ -148,14 +165,16 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
     try:
         text = to_folder(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RuleSetError(f"rule set {str(path)!r} can't be read: {error}") from error
+        raise RuleSetError(f"rule set {str(path)!r} can't be read: {in_words(error)}") from error
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise RuleSetError(
             f"rule set {str(path)!r} is not JSON: {error}; give the 03_rule_set.json of a run"
         ) from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
+    if (told := not_a_rule_set(content)) is not None:
+        raise RuleSetError(f"rule set {str(path)!r} {told}")
+    version = content.get("schema_version")
     if version != SCHEMA_VERSION:
         raise RuleSetError(
             f"rule set {str(path)!r} has schema_version {version!r}, this autorule reads {SCHEMA_VERSION}"
@@ -164,12 +183,12 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
         rule_set = RuleSet.model_validate_json(text)
         check_verification_prompt(rule_set.verification.prompt, rule_set.verification.mode)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        message = first["msg"].removeprefix("Value error, ")
-        raise RuleSetError(f"rule set {str(path)!r}: {where}: {message} ({error.error_count()} problems)") from error
+        raise RuleSetError(f"rule set {str(path)!r}: {first_fault(error, content)}") from error
     except PromptError as error:
         raise RuleSetError(f"rule set {str(path)!r}: verification.prompt: {error}") from error
+    if (told := changed_by_hand(rule_set.rules)) is not None and told not in _warned:
+        _warned.add(told)  # a command may load a rule set several times, also from the folders that it is copied to
+        log.warning(f"rule set {str(path)!r}: {told}")
     return rule_set
 
 

@@ -6,36 +6,36 @@ from typing import Annotated, Any
 import typer
 
 from autorule import rules_terminal as shown
+from autorule.command_options import Debug
 from autorule.command_settings import settings_of
 from autorule.errors import ConfigError, InputError
-from autorule.lineage import RuleLineage, missing_files, trace
+from autorule.lineage import RuleLineage, history_of, missing_files, trace
 from autorule.records import Rule
 from autorule.rule_checking import Findings, check_rules, faults_of
 from autorule.rule_editing import Changes, apply, check_free, find_rule, save_rule_set, user_name
 from autorule.rule_import import ImportConfig, columns_not_read, import_rules
 from autorule.rule_matching import match_rules
 from autorule.rule_merging import differences, joined_history, merge_rule_sets
-from autorule.rule_sets import Edit, RuleSet, load_rule_set
-from autorule.rule_text import new_rule_id
+from autorule.rule_rows import headings_of
+from autorule.rule_sets import load_rule_set
+from autorule.terminal import print_json
 
 rules_app = typer.Typer(help="Rule sets: lineage, import, comparison, checks, changes.", no_args_is_help=True)
 
 
-def _set_debug(value: bool) -> None:
-    from autorule import cli  # which imports this module
-
-    cli._set_debug(value)
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(rules_app, name="rules")
 
 
 RuleSetFile = Annotated[Path, typer.Argument(metavar="RULE_SET", help="rule set: 03_rule_set.json of a run")]
 By = Annotated[str | None, typer.Option(help="name for the history (default: the user of this computer)")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Force = Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with [verification] and [reward]")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with \\[verification] and \\[reward]")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="any setting, such as verification.threshold=0.6; may be repeated")
 ]
-Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="show the whole trace of an error")]
 
 
 @rules_app.command()
@@ -53,14 +53,14 @@ def show(
     """Show rules with the candidates, chains and pairs that they came from."""
     rules = load_rule_set(rule_set)
     chosen = [find_rule(rules, rule_id)] if rule_id is not None else list(rules.rules)
-    history = _history_of(rules, chosen[0]) if rule_id is not None else list(rules.history)
+    history = history_of(rules, chosen[0]) if rule_id is not None else list(rules.history)
     folders = run or [rule_set.parent]
     lacking = [path for folder in folders for path in missing_files(folder)]
     if run and lacking:
         raise InputError(f"{lacking[0]} does not exist; give the folder of a run, with its numbered files, with --run")
     lineage = None if lacking else trace(rules, folders, {rule.rule_id for rule in chosen})
     if as_json:
-        shown.print_json(
+        print_json(
             {
                 "rules": [_with_lineage(rule, lineage[i] if lineage else None) for i, rule in enumerate(chosen)],
                 "history": [edit.model_dump(mode="json") for edit in history],
@@ -102,6 +102,8 @@ def import_(
     rules = import_rules(file, user_name(by), settings)
     save_rule_set(out, rules)
     shown.print_warnings(Findings(n_rules=len(rules.rules), faults=faults_of(rules.rules)))
+    if n_headings := headings_of(file):
+        shown.print_note(f"lines that were not read, as headings or remarks, since they begin with #: {n_headings}")
     if unread := columns_not_read(file):
         shown.print_note(f"columns that were not read: {', '.join(unread)}")
     shown.print_written(out, rules)
@@ -123,7 +125,7 @@ def diff(
     settings = differences(before, after)
     if as_json:
         found = [match.model_dump(mode="json") for match in matches]
-        shown.print_json({"matches": found, "settings_that_differ": settings})
+        print_json({"matches": found, "settings_that_differ": settings})
     else:
         shown.print_diff(matches, settings)
 
@@ -141,7 +143,7 @@ def lint(
     """Check the rules: faults of wording, near duplicates, contradictions. Exit code 1 when there is any."""
     findings = check_rules(load_rule_set(rule_set).rules, max_chars, similarity)
     if as_json:
-        shown.print_json(findings.model_dump(mode="json"))
+        print_json(findings.model_dump(mode="json"))
     else:
         shown.print_findings(findings)
     if findings.count:
@@ -233,19 +235,6 @@ def _assignments(values: list[str] | None, option: str) -> list[tuple[str, str]]
     if bad := [name for name, equals, _ in pairs if not equals]:
         raise ConfigError(f"{option} {bad[0]!r}: give a rule's id, = and the value")
     return [(name, value) for name, _, value in pairs]
-
-
-def _history_of(rule_set: RuleSet, rule: Rule) -> list[Edit]:
-    """The edits that led to the rule, also those of its earlier wordings."""
-    ids, texts = {rule.rule_id}, {rule.text}
-    found = []
-    for entry in reversed(rule_set.history):
-        if entry.rule_id in ids or entry.after in texts:
-            found.append(entry)
-            if entry.before:
-                texts.add(entry.before)
-                ids.add(new_rule_id(entry.before))
-    return found[::-1]
 
 
 def _with_lineage(rule: Rule, lineage: RuleLineage | None) -> dict[str, Any]:

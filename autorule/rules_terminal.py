@@ -1,6 +1,5 @@
 """What `autorule rules` shows. Every text from a file is escaped and stripped of what a terminal would obey."""
 
-import json
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -18,11 +17,6 @@ from autorule.rule_sets import Edit, RuleSet
 from autorule.terminal import err, out, printable
 
 MAX_PASSAGE_CHARS = 400
-
-
-def print_json(value: Any) -> None:
-    """JSON in ASCII, which does no harm in any terminal."""
-    print(json.dumps(value, indent=2))
 
 
 def print_rule(rule: Rule, lineage: RuleLineage | None, n_candidates: int, texts: dict[str, str]) -> None:
@@ -102,7 +96,7 @@ def print_findings(findings: Findings) -> None:
 def print_warnings(findings: Findings) -> None:
     """One line for each fault, for commands whose work is another."""
     for fault in findings.faults:
-        err.print(f"[yellow]Warning:[/] “{_safe(fault.text)}” {_safe(fault.meaning)} ({fault.code})")
+        err.print(f"[yellow]Warning:[/] “{_safe(shortened(fault.text))}” {_safe(fault.meaning)} ({fault.code})")
 
 
 def print_note(text: str) -> None:

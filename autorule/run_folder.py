@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from autorule import __version__
 from autorule.budget import reset_budget
 from autorule.config import RunConfig
-from autorule.errors import BudgetSpentError, ConfigError, InputError, RunFailedError
+from autorule.errors import BudgetSpentError, ConfigError, InputError, RunFailedError, in_words
 from autorule.finished_shards import clear_unfinished
 from autorule.manifest import InputFile, RunManifest, Status, describe_input, utc_now
 from autorule.records import CallCounts, Failure, Stage
@@ -126,7 +126,9 @@ def _manifest_of(folder: Path) -> RunManifest | None:
     try:
         return RunManifest.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
     except ValueError as error:
-        raise InputError(f"{path} can't be read: {error!r:.200}; give another run id, or remove its folder") from error
+        raise InputError(
+            f"{path} can't be read: {in_words(error)}; give another run id, or remove its folder"
+        ) from error
 
 
 def new_run_id(source: Path) -> str:

@@ -1,20 +1,20 @@
 """`autorule select`: which rules to keep, and how to weigh them."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from autorule import evaluation_terminal, terminal
+from autorule.command_options import Debug
 from autorule.errors import NothingKeptError, RunFailedError
 from autorule.evaluation.records import Weightings
 from autorule.rule_editing import check_free, save_rule_set, user_name
 from autorule.rule_sets import load_rule_set
 
 
-def register(app: typer.Typer, set_debug: Callable[[bool], None]) -> None:
+def register(app: typer.Typer) -> None:
     """Adds the command."""
 
     @app.command()
@@ -41,9 +41,7 @@ def register(app: typer.Typer, set_debug: Callable[[bool], None]) -> None:
         as_json: Annotated[
             bool, typer.Option("--json", help="the figures of all methods as JSON on stdout, and nothing else there")
         ] = False,
-        debug: Annotated[
-            bool, typer.Option("--debug", callback=set_debug, help="show the whole trace of an error")
-        ] = False,
+        debug: Debug = False,
     ) -> None:
         """Keep the rules that agree with people beyond chance, each once, and weigh them; pinned rules stay.
 

@@ -1,53 +1,34 @@
-"""What the command line shows: bars, tables and errors."""
+"""What the command line shows: tables and errors."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import json
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
-from autorule import progress
-from autorule.backends.answer_store import StoreStats
 from autorule.backends.embedded import NOTE
 from autorule.controls import PAIR_SHARE, TIE_SHARE, told_by_ties
-from autorule.forecast import StageForecast, total_of
-from autorule.manifest import RunManifest
 from autorule.records import CallCounts
 from autorule.rule_sets import load_rule_set
 from autorule.run_folder import CHECKS, FAILURES, REJECTED, REJECTED_HELD_OUT, REWARDS, RULE_SET
-from autorule.stability import Stability
-from autorule.verdict_tables import read_rewards
 
 if TYPE_CHECKING:
-    from autorule.calibration import RuleCalibration
-    from autorule.verifier_check import CheckReport
+    from autorule.backends.answer_store import StoreStats
+    from autorule.forecast import StageForecast
+    from autorule.manifest import RunManifest
+    from autorule.stability import Stability
+
+WIDE = 160
+"""Columns where nobody says how many there are: in a file or a pipe."""
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-class RateColumn(ProgressColumn):
-    """Items a second, over the last while."""
-
-    def render(self, task: Task) -> Text:
-        rate = task.finished_speed or task.speed
-        return Text("" if rate is None else f"{rate:,.1f}/s" if rate < 100 else f"{rate:,.0f}/s")
 
 
 class Check(NamedTuple):
@@ -57,35 +38,43 @@ class Check(NamedTuple):
     detail: str
 
 
-@contextmanager
-def progress_bars() -> Iterator[None]:
-    """A bar for each stage, fed by the steps that work reports."""
-    columns = (
-        TextColumn("{task.description:>15}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    bars: dict[str, TaskID] = {}
-    with Progress(*columns, console=err, transient=False) as display:
+def shown_width() -> int:
+    """Columns of what stdout goes to."""
+    if out.is_terminal:
+        return out.width
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else WIDE
 
-        def show(step: progress.Step) -> None:
-            if step.total is not None:
-                bars[step.name] = display.add_task(step.name, total=step.total)
-            elif step.name in bars:
-                display.advance(bars[step.name], step.done)
 
-        with progress.listening(show):
-            yield
+def fits(table: Table) -> bool:
+    """Whether the table can be shown with no cell in two lines."""
+    return out.measure(table, options=out.options.update(width=10_000)).maximum <= shown_width()
+
+
+def print_table(table: Table) -> None:
+    """The table, with cells folded that are too long; a column that is not to be folded is never cut."""
+    _folding().print(table)
+
+
+def print_folded(text: str, indent: int = 0) -> None:
+    """A paragraph in the width that there is."""
+    _folding().print(Padding(text, (0, 0, 0, indent), expand=False))
+
+
+def _folding() -> Console:
+    return Console(highlight=False, width=shown_width(), file=out.file)
+
+
+def print_json(value: Any) -> None:
+    """JSON in ASCII, which does no harm in any terminal."""
+    print(json.dumps(value, indent=2))
 
 
 def print_error(message: str) -> None:
     err.print(f"[bold red]Error:[/] {escape(printable(message))}")
 
 
-def print_extraction(folder: Path, manifest: RunManifest) -> None:
+def print_extraction(folder: Path, manifest: "RunManifest") -> None:
     funnel = manifest.funnel
     table = Table(title="Funnel", title_justify="left")
     for name, justify in (("", "left"), ("in", "right"), ("out", "right"), ("what became of the rest", "left")):
@@ -116,7 +105,7 @@ def print_extraction(folder: Path, manifest: RunManifest) -> None:
     print_end(folder, manifest)
 
 
-def print_stability(report: Stability, outputs: Path) -> None:
+def print_stability(report: "Stability", outputs: Path) -> None:
     """How much of the rule set recurs over the seeds, rule by rule."""
     others = len(report.run_ids) - 1
     table = Table(title=f"Rules of {report.run_ids[0]}, and in how many of {others} other runs", title_justify="left")
@@ -133,8 +122,10 @@ def print_stability(report: Stability, outputs: Path) -> None:
     out.print(f"run folders: {', '.join(escape(str(outputs / run_id)) for run_id in report.run_ids)}")
 
 
-def print_forecast(forecasts: Sequence[StageForecast]) -> None:
+def print_forecast(forecasts: "Sequence[StageForecast]") -> None:
     """What a run would send."""
+    from autorule.forecast import total_of
+
     table = Table(title="Dry run: nothing was sent", title_justify="left")
     table.add_column("stage")
     for name in ("calls", "from the cache", "input tokens", "output tokens", "cost"):
@@ -159,7 +150,9 @@ def print_forecast(forecasts: Sequence[StageForecast]) -> None:
         out.print("For the cost give prices per million tokens: --set model.price_in=... --set model.price_out=...")
 
 
-def print_scoring(folder: Path, manifest: RunManifest) -> None:
+def print_scoring(folder: Path, manifest: "RunManifest") -> None:
+    from autorule.verdict_tables import read_rewards
+
     rewards = [record.reward for record in read_rewards(folder / REWARDS) if record.reward is not None]
     funnel = manifest.funnel
     out.print(
@@ -181,52 +174,7 @@ def print_checks(checks: Iterable[Check]) -> bool:
     return all_ok
 
 
-def print_verifier_check(reports: "Sequence[CheckReport]") -> None:
-    table = Table(title=f"Verifier {escape(reports[0].engine)}", title_justify="left")
-    table.add_column("")
-    for report in reports:
-        table.add_column(report.mode, justify="right")
-    rows: list[tuple[str, Callable[[CheckReport], float | int | None]]] = [
-        ("labels", lambda r: r.quality.n),
-        ("satisfied by the labels", lambda r: r.quality.share_satisfied),
-        ("satisfied by the verdicts", lambda r: r.quality.share_yes),
-        ("unscored", lambda r: r.quality.n_unscored),
-        ("accuracy", lambda r: r.quality.accuracy),
-        ("balanced accuracy", lambda r: r.quality.balanced_accuracy),
-        ("AUC", lambda r: r.quality.auc),
-        ("calibration error (ECE)", lambda r: r.quality.ece),
-        ("suggested threshold", lambda r: r.quality.threshold),
-        ("balanced accuracy with it", lambda r: r.quality.balanced_accuracy_at_threshold),
-        *(
-            (f"flips: {name}", lambda r, name=name: r.flips.get(name))
-            for name in dict.fromkeys(name for report in reports for name in report.flips)
-        ),
-        ("verdicts per second", lambda r: r.verdicts_per_s),
-        ("tokens per verdict", lambda r: r.tokens_per_verdict),
-    ]
-    for name, value in rows:
-        table.add_row(name, *(_figure(value(report)) for report in reports))
-    out.print(table)
-
-
-def print_calibration(found: "Sequence[RuleCalibration]") -> None:
-    table = Table(title="Thresholds of rules", title_justify="left")
-    for name in ("rule", "labels", "balanced accuracy", "held out", "threshold"):
-        table.add_column(name, justify="left" if name == "rule" else "right")
-    for rule in found:
-        kept = "kept" if rule.threshold is None else _figure(rule.threshold)
-        figures = (_figure(rule.n), _figure(rule.before), _figure(rule.after), kept)
-        table.add_row(escape(printable(rule.text)), *figures)
-    out.print(table)
-
-
-def _figure(value: float | int | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
-
-
-def print_cache(stats: StoreStats) -> None:
+def print_cache(stats: "StoreStats") -> None:
     generations = sum(stats.generations_by_stage.values())
     stages = ", ".join(f"{n} {stage}" for stage, n in sorted(stats.generations_by_stage.items())) or "none"
     out.print(f"{stats.path}: {stats.n_bytes / 1e6:.1f} MB")
@@ -240,7 +188,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def _print_findings(folder: Path, manifest: RunManifest) -> None:
+def _print_findings(folder: Path, manifest: "RunManifest") -> None:
     """Contradictions, the blind check of the chains, and the negative control, where there are any."""
     funnel = manifest.funnel
     rules = load_rule_set(folder / RULE_SET).rules
@@ -267,7 +215,9 @@ def _print_findings(folder: Path, manifest: RunManifest) -> None:
             out.print(f"  {shares[0]:.2f} of ties, {shares[1]:.2f} of pairs: {escape(printable(rule.text))}")
 
 
-def _print_held_out(folder: Path, manifest: RunManifest) -> None:
+def _print_held_out(folder: Path, manifest: "RunManifest") -> None:
+    from autorule.verdict_tables import read_rewards
+
     records = list(read_rewards(folder / REWARDS))
     table = Table(title=f"{manifest.funnel.held_out_pairs} held-out pairs", title_justify="left")
     table.add_column("mean rule fraction")
@@ -283,7 +233,7 @@ def _print_held_out(folder: Path, manifest: RunManifest) -> None:
     out.print(table)
 
 
-def print_end(folder: Path, manifest: RunManifest) -> None:
+def print_end(folder: Path, manifest: "RunManifest") -> None:
     """Calls, what was left out, where everything is, and what the embedded model is for."""
     total = sum(manifest.usage.values(), CallCounts())
     tokens = f"{total.prompt_tokens:,} tokens in, {total.completion_tokens:,} out"

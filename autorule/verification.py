@@ -9,7 +9,7 @@ from typing import Literal
 
 from autorule.backends.base import ChoiceProbabilities, ChoiceRequest, Question
 from autorule.conversation import final_view, render_conversation
-from autorule.errors import AutoruleError
+from autorule.errors import AutoruleError, in_words
 from autorule.records import Completion, Failure, Messages, PreferencePair, Rule, Verdict, VerdictLabel, content_id
 from autorule.rule_sets import RuleSet, VerificationSpec
 
@@ -105,7 +105,7 @@ def check_by_code(completion: Completion, rule: Rule, spec: VerificationSpec) ->
     except AutoruleError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a checking package trips over is this rule's failure alone
-        message = f"the check {rule.check.kind} failed: {error!r:.300}"
+        message = f"the check {rule.check.kind} failed: {type(error).__name__}: {in_words(error)}"
         failure = Failure(stage="verification", kind="parse", message=message, item_id=completion.completion_id)
         return failed_verdict(completion.completion_id, rule, failure)
     return Verdict(

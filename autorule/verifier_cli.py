@@ -5,7 +5,6 @@ from typing import Annotated, get_args
 
 import typer
 
-from autorule import terminal
 from autorule.calibration import CalibrationConfig, calibrate
 from autorule.command_settings import given, mapping, model_options, settings_of
 from autorule.errors import ConfigError
@@ -14,8 +13,17 @@ from autorule.rule_editing import check_free, save_rule_set, user_name
 from autorule.rule_sets import load_rule_set
 from autorule.storage import write_text
 from autorule.verifier_check import CheckConfig, CheckReport, check_verifier, draw_reliability, sample_labels
+from autorule.verifier_terminal import print_calibration, print_verifier_check
+from autorule.work_terminal import how_to_go_on, work_shown
 
 verifier_app = typer.Typer(help="The verifier.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(verifier_app, name="verifier")
+
+
 SideFile = Annotated[
     Path | None, typer.Option(help="prompts of ifeval, propositions of rbr_gold (default: beside the file)")
 ]
@@ -54,11 +62,11 @@ def check(
     drawn = sample_labels(
         read_labels(labels, _layout(source), settings.columns, side_file), settings.sample, settings.seed
     )
-    with terminal.progress_bars():
+    with work_shown(how_to_go_on(settings.cache.enabled)):
         reports = list(check_verifier(drawn, settings))
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "report.json", f"[{', '.join(report.model_dump_json(indent=2) for report in reports)}]\n")
-    terminal.print_verifier_check(reports)
+    print_verifier_check(reports)
     _draw(reports, out)
     typer.echo(f"report: {out / 'report.json'}")
 
@@ -91,10 +99,10 @@ def calibrate_(
     }
     settings = settings_of(CalibrationConfig, options, config, set_)
     own = read_labels(labels, _layout(source), settings.columns, side_file)
-    with terminal.progress_bars():
+    with work_shown(how_to_go_on(settings.cache.enabled)):
         calibrated, found = calibrate(load_rule_set(rule_set), own, settings, user_name(by))
     save_rule_set(out, calibrated)
-    terminal.print_calibration(found)
+    print_calibration(found)
     typer.echo(f"rule set: {out}")
 
 

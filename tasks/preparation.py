@@ -15,7 +15,7 @@ from autorule.preferences.reading import read_pairs
 from autorule.preferences.sampling import sample_pairs
 from autorule.prompting import load_prompt
 from autorule.records import Completion, Messages, PreferencePair, RejectedRow, RejectionReason, content_id
-from autorule.rule_sets import RuleSet, check_verification_prompt, dump_rule_set, load_rule_set, prompt_hash
+from autorule.rule_sets import RuleSet, check_verification_prompt, dump_rule_set, load_rule_set, prompt_keys
 from autorule.run_folder import HELD_OUT_PAIRS, PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run
 from autorule.similarity import check_vectoriser
 from autorule.storage import write_text
@@ -211,7 +211,7 @@ class _Rows:
             self.n_read += 1
             if isinstance(row, RejectedRow):
                 self.rejected.append(row)
-            elif self._seen_prompts and prompt_hash(row.prompt) in self._seen_prompts:
+            elif self._seen_prompts and not self._seen_prompts.isdisjoint(prompt_keys(row.prompt)):
                 reason = RejectionReason(code="prompt_was_mined", message="the rules were mined from this prompt")
                 self.rejected.append(RejectedRow(row=row.row, source_id=row.source_id, reasons=(reason,)))
             else:

@@ -35,7 +35,7 @@ from autorule.rule_checks import (
     parse_split,
     to_compare,
 )
-from autorule.rule_sets import Provenance, RuleSet, VerificationSpec, dump_rule_set, prompt_hash
+from autorule.rule_sets import Provenance, RuleSet, VerificationSpec, dump_rule_set, prompt_keys
 from autorule.rule_text import new_rule_id
 from autorule.run_folder import CANDIDATES, DROPPED, FAILURES, PAIRS, RULE_SET, Run, read_records
 from autorule.similarity import Vectoriser, open_vectoriser, similar_pairs
@@ -257,7 +257,7 @@ def _write(run: Run, config: ExtractConfig, rules: list[Rule], left: list[Droppe
 
 
 def _provenance(run: Run, config: ExtractConfig) -> Provenance:
-    hashes = {prompt_hash(pair.prompt) for pair in read_records(run.folder / PAIRS, PreferencePair)}
+    hashes = {key for pair in read_records(run.folder / PAIRS, PreferencePair) for key in prompt_keys(pair.prompt)}
     return Provenance(
         models=dict(run.manifest.models),
         prompts=dict(run.manifest.prompts),

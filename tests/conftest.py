@@ -5,8 +5,9 @@ import pytest
 from autorule.backends import close_backends
 from autorule.preferences.fields import pair_id
 from autorule.prompting import load_prompt
-from autorule.records import Completion, Message, Messages, PreferencePair, Rule, content_id
+from autorule.records import Completion, Message, Messages, PreferencePair, Rule
 from autorule.rule_sets import RuleSet, VerificationSpec
+from autorule.rule_text import new_rule_id
 from autorule.stage_config import RewardConfig, VerificationConfig
 from autorule.verification import completion_id
 
@@ -43,7 +44,7 @@ def make_rule_set(
 ) -> RuleSet:
     verification = verification or VerificationConfig()
     rules = [
-        Rule(rule_id=content_id(text), text=text, support=1, weight=weights[i] if weights else 1.0)
+        Rule(rule_id=new_rule_id(text), text=text, support=1, weight=weights[i] if weights else 1.0)
         for i, text in enumerate(texts)
     ]
     spec = VerificationSpec.from_config(verification, load_prompt(verification.prompt_name))

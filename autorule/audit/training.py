@@ -20,7 +20,7 @@ from autorule.audit.training_records import (
     TrainingAudit,
 )
 from autorule.audit.trends import EQUAL, LEAST_WINDOW, first_crossing, onset, spearman, theil_sen
-from autorule.errors import MissingExtraError
+from autorule.errors import InputError, MissingExtraError
 from autorule.evaluation.matrix import Floats
 from autorule.evaluation.records import Interval
 from autorule.stage_config import Config
@@ -52,7 +52,13 @@ def audit_training(path: Path, config: TrainingAuditConfig) -> TrainingAudit:
     """
     if find_spec("scipy") is None:
         raise MissingExtraError("scipy", "data", "the audit of a training log")
-    return audit_log(read_log(path, config.columns), config)
+    log = read_log(path, config.columns)
+    if log.rows["reward"].isna().all():
+        raise InputError(
+            f"{path}: the column {config.columns.get('reward', 'reward')!r} is null in all {len(log.rows)} rows, so "
+            "that no completion has a reward; say which column has them with --columns reward=NAME"
+        )
+    return audit_log(log, config)
 
 
 def audit_log(log: TrainingLog, config: TrainingAuditConfig) -> TrainingAudit:

@@ -34,6 +34,12 @@ def open_cached(model: ModelConfig, cache: CacheConfig, budget: Budget | None = 
     return CachedBackend(open_backend(model), store, Account(budget, model) if budget else None)
 
 
+def check_cache(cache: CacheConfig) -> None:
+    """Raises ConfigError for a cache that can't be used: before the work that would need it, not within."""
+    if cache.enabled:
+        _open_store(cache)
+
+
 def close_backends() -> None:
     """Ends every back end and cache of this process."""
     with _lock:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, in_words
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS generations (
@@ -163,6 +163,6 @@ class AnswerStore:
             yield
         except (sqlite3.Error, OSError) as error:
             raise ConfigError(
-                f"cache file {self.path} can't be {verb}: {error}; free the disk, choose another file with --cache, "
-                "or run with --no-cache"
+                f"cache file {self.path} can't be {verb}: {in_words(error)}; free the disk, choose another file "
+                "with --cache, or run with --no-cache"
             ) from error

@@ -156,10 +156,15 @@ class FieldMap:
         for side, spellings in WINNER_VALUES.items():
             if not self.winner_values and text in spellings:
                 return side
-        raise FieldError(
-            "unknown_winner",
-            f"winner is {value!r}, expected a, b or tie; map it with --winner-values a=...,b=...,tie=...",
-        )
+        raise FieldError("unknown_winner", f"winner is {value!r:.60}, expected {self._known_winners()}")
+
+    def _known_winners(self) -> str:
+        """The values that count, and how to have others."""
+        if not self.winner_values:
+            return "a, b or tie; map it with --winner-values a=...,b=...,tie=..."
+        known = " or ".join(f"{value!r} ({side})" for value, side in self.winner_values.items())
+        unmapped = [side for side in WINNER_VALUES if side not in self.winner_values.values()]
+        return f"{known}; --winner-values maps no {' and no '.join(unmapped)}" if unmapped else known
 
     def _pair(
         self,

@@ -111,6 +111,11 @@ def _read_csv(path: Path) -> Iterator[Row | BadRow]:
         names = reader.fieldnames or ()
         if twice := sorted({name for name in names if list(names).count(name) > 1}):
             raise InputError(f"{path} has several columns {twice[0]!r}; rename all but one of them")
+        if len(names) == 1 and (separator := next((char for char in ";\t|" if char in names[0]), None)):
+            raise InputError(
+                f"{path} has the one column {names[0]!r:.80}: its fields seem to be parted by {separator!r}; save it "
+                "with commas between them"
+            )
         for number, values in enumerate(reader, start=1):
             extra = values.pop(None, None)
             missing = [name for name, value in values.items() if value is None]

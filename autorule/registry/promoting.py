@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from autorule.errors import ConfigError
-from autorule.evaluation.comparing import read_run
+from autorule.errors import ConfigError, InputError, RuleSetError
+from autorule.evaluation.comparing import EvaluatedRun, read_run
 from autorule.evaluation.splits import PROMOTION_SHARE
 from autorule.promotion import NotComparedError, decide, told_prompts
 from autorule.registry.folder import RuleSetRegistry
@@ -44,12 +44,20 @@ def promote(
         before = registry.pointed(pointer)
         if before == rule_set:
             raise NotComparedError(f"the candidate is {registry.name} {pointer.version}, which is current already")
-        current, candidate = read_run(current_run, before), read_run(candidate_run, rule_set)
+        current = _read(current_run, before, f"the run of the current version, {pointer.version} (--current)")
+        candidate = _read(candidate_run, rule_set, "the candidate's run (--candidate)")
         looks = looks_at(registry.history(), candidate.data_sha256, told_prompts(candidate, share))
         decision = decide(current, candidate, looks, share=share, seed=seed)
         version, _ = registry.keep(rule_set, by, reason)
         told = f"{reason.strip()}; against {pointer.version}, {decision.reason}"
         return registry.note("promoted" if decision.promote else "kept", version, by, told, decision, run)
+
+
+def _read(run: Path, rule_set: RuleSet, what: str) -> EvaluatedRun:
+    try:
+        return read_run(run, rule_set)
+    except (InputError, RuleSetError) as error:
+        raise InputError(f"{what}: {error}") from error
 
 
 def looks_at(events: list[Event], data_sha256: str, prompts: tuple[str, ...]) -> int:

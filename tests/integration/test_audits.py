@@ -66,6 +66,8 @@ def test_canaries_can_be_left_out_and_the_gate_be_passed(folder):
     shown = autorule("audit", "words.json", "pairs.jsonl", *SCRIPTED, *options, cwd=folder)
     assert "injection" in shown and "findings: b.json" in shown
     found = HackingAudit.model_validate_json((folder / "b.json").read_text())
+    as_json = autorule("audit", "words.json", "pairs.jsonl", *SCRIPTED, *options, "--json", cwd=folder)
+    assert HackingAudit.model_validate_json(as_json).canaries == found.canaries
     assert found.skipped == ("rules echoed", "another prompt's answer") and found.exploited == ()
     assert "is no canary" in autorule(
         "audit", "words.json", "pairs.jsonl", "--skip", "x", *SCRIPTED, cwd=folder, code=2
@@ -126,6 +128,11 @@ def test_a_run_without_a_sign_passes(folder):
     assert "bare.csv row 2: reward is 'x'" in autorule("audit-training", "bare.csv", cwd=folder, code=2)
     (folder / "bare.csv").write_text("step,reward\n1,0.5\n2,0.5\n")
     assert "not measured" in autorule("audit-training", "bare.csv", cwd=folder)
+    (folder / "null.csv").write_text("step,reward,rule_reward\n1,,0.5\n2,,0.5\n")
+    told = autorule("audit-training", "null.csv", cwd=folder, code=2)
+    assert "null.csv: the column 'reward' is null in all 2 rows" in told and "--columns reward=NAME" in told
+    found = json.loads(autorule("audit-training", "bare.csv", "--json", "--out", "bare.json", cwd=folder))
+    assert found == json.loads((folder / "bare.json").read_text())
     absent = autorule("audit-training", "bare.csv", "--fail-on", "divergence", cwd=folder, code=2)
     assert "--fail-on names what the log can't show: divergence: no gold_reward" in absent
 

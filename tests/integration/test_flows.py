@@ -172,6 +172,20 @@ def test_bad_rows_are_set_aside_and_counted(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("mined_with_it", [True, False])
+def test_a_system_turn_before_a_prompt_makes_no_other_prompt_of_it(tmp_path, mined_with_it):
+    rows = [json.loads(line) for line in PAIRS.read_text(encoding="utf-8").splitlines()]
+    system = [
+        {**row, "prompt": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": row["prompt"]}]}
+        for row in rows
+    ]
+    places = {"pairs": tmp_path / "pairs.jsonl", "held_out": tmp_path / "held_out.jsonl"}
+    for path, own in zip(places.values(), (system, rows) if mined_with_it else (rows, system), strict=True):
+        path.write_text("".join(json.dumps(row) + "\n" for row in own), encoding="utf-8")
+    with pytest.raises(AutoruleError, match="the rules were mined from this prompt"):
+        extract(tmp_path, **places)
+
+
 def test_held_out_pairs_whose_prompt_was_mined_are_set_aside(tmp_path):
     held_out = tmp_path / "h.jsonl"
     held_out.write_text(HELD_OUT.read_text(encoding="utf-8") + PAIRS.read_text(encoding="utf-8").splitlines()[0])

@@ -30,7 +30,7 @@ def test_versions_are_published_shown_and_rolled_back(folder):
     )
     assert "fruit v0002 published\n" in registry(folder, "publish", "fruit", "apples.json", "--reason", "a try")
     assert "same content" in registry(folder, "publish", "fruit", "apples.json", "--reason", "a try")
-    assert registry(folder, "path", "fruit").strip() == "outputs/registry/fruit/v0001/rule_set.json"
+    assert registry(folder, "path", "fruit").strip() == str(folder / "outputs/registry/fruit/v0001/rule_set.json")
     assert "v0002 is current" in registry(folder, "rollback", "fruit", "--to", "v0002", "--reason", "by hand")
     path = registry(folder, "path", "fruit").strip()
     assert load_rule_set(folder / path).rules[0].text == "Mention apples."
@@ -76,10 +76,19 @@ def test_a_rule_set_is_promoted_when_its_evaluation_is_better(folder):
         options = ("--run-id", name, "--no-one-call", "--flip-sample", "0")
         autorule("evaluate", f"{name}.json", "pairs.jsonl", *scripted, *options, cwd=folder)
     registry(folder, "publish", "fruit", "apples.json", "--reason", "a start")
+    (folder / "other.json").write_text(dump_rule_set(make_rule_set("Mention plums.")), encoding="utf-8")
+    again = registry(folder, "publish", "fruit", "apples.json", "--reason", "again")
+    assert "was published before, with the same content: this reason is not noted" in again
     better = ("promote", "fruit", "pears.json", "--candidate", "outputs/pears", "--current", "outputs/apples")
     assert "takes 30" in registry(folder, *better, "--share", "0.02", "--reason", "too few", code=2)
     shown = registry(folder, *better, "--reason", "pears are better")
     assert "v0002 is current: look 1 on this data: +100.0 pp" in shown
+    swapped = ("--candidate", "outputs/apples", "--current", "outputs/pears", "--reason", "x")
+    told = registry(folder, "promote", "fruit", "other.json", *swapped, code=2)
+    assert "the run of the current version, v0002 (--current)" not in told and "(--candidate): " in told
+    swapped = ("--candidate", "outputs/apples", "--current", "outputs/apples", "--reason", "x")
+    told = registry(folder, "promote", "fruit", "apples.json", *swapped, code=2)
+    assert "the run of the current version, v0002 (--current): " in told
     worse = ("promote", "fruit", "apples.json", "--candidate", "outputs/apples", "--current", "outputs/pears")
     assert registry(folder, *worse, "--reason", "back", code=1) == ""
     history = json.loads(registry(folder, "show", "fruit", "--json"))["history"]

@@ -58,6 +58,14 @@ def test_preferences_come_out_of_a_scoring_run(run):
         "preferences", "outputs/r", "--to", "trl", "--out", "x.jsonl", "--completions", "dpo.jsonl", cwd=run, code=2
     )
     assert "dpo.jsonl" in moved
+    manifest = json.loads((run / "outputs/r/manifest.json").read_text())
+    (run / "evaluation").mkdir()
+    other = {**manifest, "flow": "evaluate-rules", "config": {"pairs": "p.jsonl"}}
+    (run / "evaluation/manifest.json").write_text(json.dumps(other))
+    told = autorule("preferences", "evaluation", "--to", "trl", "--out", "x.jsonl", cwd=run, code=2)
+    assert "evaluation is a run of evaluate-rules, not of scoring" in told
+    told = autorule("preferences", "nowhere", "--to", "trl", "--out", "x.jsonl", cwd=run, code=2)
+    assert "manifest.json: No such file or directory" in told
 
 
 def test_scaling_is_learned_from_rewards(run):

@@ -175,3 +175,13 @@ def test_as_a_command_what_a_file_says_does_not_reach_the_terminal_raw(tmp_path)
     assert result.stderr.startswith("Error: no rule has the id")
     debugged = autorule("rules", "show", tmp_path / "none.json", "--debug")
     assert "Traceback" in debugged.stderr
+
+
+def test_what_an_import_leaves_out_and_what_is_odd_is_said(tmp_path):
+    path = tmp_path / "r.md"
+    long = "The response should be " + "very " * 3000 + "long."
+    path.write_text(f"# House rules\n{long}\n# a remark\nIt is\x1b[2J never rude to people.\n", encoding="utf-8")
+    result = autorule("rules", "import", path, "--out", tmp_path / "r.json")
+    assert "since they begin with #: 2" in result.stdout
+    assert max(map(len, result.stderr.splitlines())) < 250
+    assert "(hidden_characters)" in result.stderr and "\x1b" not in result.stderr

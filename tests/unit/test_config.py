@@ -15,7 +15,11 @@ def test_later_layers_win_and_nested_settings_merge():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pairs": "a", "minning": {}}, "minning: Extra inputs are not permitted"),
+        ({"pairs": "a", "minning": {}}, "unknown setting minning, did you mean mining?"),
+        ({"pairs": "a", "mining": {"max_ruls": 1}}, "setting mining.max_ruls, did you mean mining.max_rules?"),
+        ({"pairs": "a", "extractor": {"modle": "m"}}, "setting extractor.modle, did you mean extractor.model?"),
+        ({"pairs": "a", "xyz": 1}, "unknown setting xyz; there are model, "),
+        ({"pairs": "a", "model": {"backend": "scripted"}}, "model: backend scripted needs model: a .jsonl file"),
         ({"pairs": "a", "mining": {"max_rules": 0}}, "mining.max_rules"),
         ({"pairs": "a", "run_id": "../x"}, "run_id"),
         ({"pairs": "a", "model": {"backend": "openai_compatible", "model": "m"}}, "needs base_url"),

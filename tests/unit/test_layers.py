@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def modules_after(statement: str) -> set[str]:
-    code = f"import sys; {statement}; print(' '.join(m for m in sys.modules if '.' not in m))"
+    code = f"import sys; {statement}\nprint(' '.join(m for m in sys.modules if '.' not in m))"
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
@@ -27,6 +27,41 @@ def test_the_library_loads_neither_torch_nor_prefect(statement):
     assert modules_after(statement).isdisjoint(
         {"torch", "transformers", "prefect", "vllm", "pandas", "pyarrow", "sklearn"}
     )
+
+
+HEAVY = {"numpy", "torch", "prefect", "scipy", "pandas", "pyarrow", "sklearn", "aiohttp"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["rules", "--help"], ["audit", "--help"]])
+def test_what_shows_a_help_text_loads_nothing_heavy(arguments):
+    statement = (
+        f"import sys; sys.argv = ['autorule', *{arguments!r}]; from contextlib import redirect_stdout, suppress; "
+        "from io import StringIO; from autorule.cli import main\n"
+        "with suppress(SystemExit), redirect_stdout(StringIO()): main()\n"
+    )
+    assert modules_after(statement).isdisjoint(HEAVY)
+
+
+def test_the_list_of_commands_needs_no_config():
+    assert modules_after("import autorule.cli").isdisjoint({*HEAVY, "pydantic"})
+
+
+def test_a_file_that_is_missing_is_told_before_prefect_is_loaded(tmp_path):
+    statement = (
+        "import sys; sys.argv = ['autorule', 'evaluate', 'nowhere.json', 'nowhere.jsonl']\n"
+        "from contextlib import suppress\n"
+        "from autorule.cli import main\n"
+        "with suppress(SystemExit): main()\n"
+    )
+    assert modules_after(statement).isdisjoint({"prefect", "torch"})
+
+
+def test_the_list_of_commands_says_what_their_own_help_says():
+    from autorule.cli import COMMANDS
+    from autorule.late_commands import load
+
+    for late in COMMANDS:
+        assert " ".join((load(late).help or "").split("\n\n")[0].split()) == late.help
 
 
 def test_every_deployment_names_a_flow_that_loads():

@@ -39,6 +39,8 @@ def codes(text, asked=""):
         ("The response should be short. It should also rhyme.", "several_sentences"),
         ("The response should be clear and be clear and be clear.", "repetitive"),
         ("The response should give more detail and detail.", "repetitive"),
+        ("The response should be\x1b[2J short and clear.", "hidden_characters"),
+        ("The response should be \u202eshort and clear.", "hidden_characters"),
     ],
 )
 def test_faults_have_codes(text, code):

@@ -138,12 +138,20 @@ def test_winner_columns_give_the_label_and_the_order_shown(tmp_path):
     assert "'3'" in unknown.reasons[0].message
 
 
+def test_a_table_with_other_separators_is_told_apart_from_one_without_the_columns(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("prompt;chosen;rejected\np;x;y\n", encoding="utf-8")
+    with pytest.raises(InputError, match="parted by ';'; save it with commas"):
+        read(path)
+
+
 def test_columns_and_winner_values_are_mapped(tmp_path):
     rows = [{"q": "p", "r0": "x", "r1": "y", "best": 1}, {"q": "p", "r0": "x", "r1": "y", "best": 2}]
     columns = {"prompt": "q", "response_a": "r0", "response_b": "r1", "winner": "best"}
     pair, unknown = read(write(tmp_path / "a.jsonl", rows), columns=columns, winner_values={"a": "0", "b": "1"})
     assert pair.chosen[0].content == "y"
     assert codes(unknown) == ["unknown_winner"]
+    assert unknown.reasons[0].message == "winner is 2, expected '0' (a) or '1' (b); --winner-values maps no tie"
     with pytest.raises(InputError, match="no column 'zzz'"):
         read(tmp_path / "a.jsonl", columns={"prompt": "zzz"})
     with pytest.raises(ConfigError, match="'prompts' is no column of ours"):

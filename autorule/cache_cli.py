@@ -1,0 +1,61 @@
+"""`autorule doctor` and `autorule cache`: what is installed, and which answers are kept."""
+
+import math
+from typing import Annotated
+
+import typer
+
+from autorule import terminal
+from autorule.backends.answer_store import AnswerStore
+from autorule.command_options import ApiKeyEnv, Backend, BaseUrl, CachePath, Debug, Model
+from autorule.command_settings import model_options
+from autorule.config import CacheConfig
+from autorule.errors import ConfigError
+
+cache_app = typer.Typer(help="The cache of model answers.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(doctor)
+    app.add_typer(cache_app, name="cache")
+
+
+def doctor(
+    backend: Backend = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    debug: Debug = False,
+) -> None:
+    """Show versions and back ends, and whether the server answers and the model loads."""
+    from autorule.doctor import examine
+
+    if not terminal.print_checks(examine(model_options(backend, model, base_url, api_key_env))):
+        raise typer.Exit(1)
+
+
+@cache_app.command("stats")
+def cache_stats(cache: CachePath = None, debug: Debug = False) -> None:
+    """Show what the cache holds."""
+    path = cache or CacheConfig().path
+    if not path.exists():
+        raise ConfigError(f"there is no cache at {path}; give its file with --cache")
+    terminal.print_cache(AnswerStore(path).stats())
+
+
+@cache_app.command("prune")
+def cache_prune(
+    max_gb: Annotated[float, typer.Option(help="size to come down to; 0 empties the cache")],
+    cache: CachePath = None,
+    debug: Debug = False,
+) -> None:
+    """Remove the least recently used answers."""
+    if not (math.isfinite(max_gb) and max_gb >= 0):
+        raise ConfigError(f"--max-gb {max_gb}: give a number of gigabytes, 0 or more")
+    path = cache or CacheConfig().path
+    if not path.exists():
+        raise ConfigError(f"there is no cache at {path}; give its file with --cache")
+    store = AnswerStore(path)
+    typer.echo(f"removed {store.prune(int(max_gb * 1e9))} answers")
+    terminal.print_cache(store.stats())

@@ -1,0 +1,73 @@
+"""Runs a flow for a command. What it reads and writes is looked at first: what runs a flow takes seconds to load."""
+
+from collections.abc import Callable
+from typing import Any
+
+from autorule.backends import check_cache
+from autorule.config import RunConfig
+from autorule.errors import MissingExtraError
+from autorule.preferences.readers import check_file
+from autorule.rule_sets import load_rule_set
+from autorule.work_terminal import how_to_go_on, work_shown
+
+DATA = ("completions", "pairs", "held_out")
+"""Settings of flows that name a file of rows."""
+
+
+def run_flow(flow_name: str, config: RunConfig, prefect: bool | None) -> Any:
+    """Runs a flow with its progress shown: as a Prefect flow run where there is a server, else as plain functions.
+
+    Raises InputError and RuleSetError for a file that is not there, ConfigError for a cache that can't be made.
+    """
+    _check_places(config)
+    flow = _load_flow(flow_name)
+    run: Callable[[RunConfig], Any] = flow if _use_prefect(prefect) else flow.fn
+    with work_shown(how_to_go_on(config.cache.enabled, config.run_id is not None)):
+        return run(config)
+
+
+def forecast_evaluation(config: RunConfig) -> Any:
+    """What an evaluation would send; raises as run_flow does."""
+    _check_places(config)
+    from autorule.tasks.evaluation_forecast import forecast_evaluation
+
+    return forecast_evaluation(config)
+
+
+def _check_places(config: RunConfig) -> None:
+    if (rules := getattr(config, "rules", None)) is not None:
+        load_rule_set(rules)
+    for name in DATA:
+        if (path := getattr(config, name, None)) is not None:
+            check_file(path)
+    check_cache(config.cache)
+
+
+def _load_flow(name: str) -> Any:
+    try:
+        if name == "extract_rules":
+            from autorule.flows.extract_rules import extract_rules
+
+            return extract_rules
+        if name == "repeat_extraction":
+            from autorule.flows.repeat_extraction import repeat_extraction
+
+            return repeat_extraction
+        if name == "evaluate_rules":
+            from autorule.flows.evaluate_rules import evaluate_rules
+
+            return evaluate_rules
+        from autorule.flows.score_completions import score_completions
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] == "prefect":
+            raise MissingExtraError("prefect", "flows", "running a flow") from error
+        raise
+    return score_completions
+
+
+def _use_prefect(asked: bool | None) -> bool:
+    if asked is not None:
+        return asked
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value())
