@@ -133,7 +133,7 @@ def _config(manifest: RunManifest, rules: Path, folder: Path, asked: Asked) -> E
         before["model"] = manifest.config.get("verifier") or before.get("model")
     changes = {
         "rules": rules,
-        "outputs": asked.out or folder.parent,
+        "outputs": asked.out or (folder.parent if folder.name else folder.resolve().parent),
         "run_id": asked.run_id or new_run_id(rules),
         "allow_leakage": asked.allow_leakage,
         "leave_out_leaked": asked.leave_out_leaked,

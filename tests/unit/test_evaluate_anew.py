@@ -1,6 +1,7 @@
 """`autorule evaluate --verdicts`: other rule sets by verdicts that are there, each in a folder of its own."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,6 +82,12 @@ def test_verdicts_on_the_opposite_of_a_rule_are_turned_around(tmp_path, folder, 
     read = read_matrix(new, load_rule_set(turned))
     assert new == tmp_path / "new" / "t" and read.chosen[:, 0].tolist() == (1 - matrix.chosen[:, 2]).tolist()
     assert read_evaluation(new).rules[0].agreement.value > 0.6
+
+
+def test_a_new_folder_stands_next_to_the_run_also_when_that_is_where_one_is(tmp_path, folder, monkeypatch):
+    subset = save(tmp_path / "subset.json", of(RULES.rules[0]))
+    monkeypatch.chdir(folder)
+    assert evaluate_anew(subset, Path(), Asked(run_id="s")) == folder.parent / "s"
 
 
 def test_rules_without_verdicts_are_named(tmp_path, folder, autorule):

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from autorule.errors import InputError
 from autorule.evaluation.comparing import Comparison
 from autorule.evaluation.matrix import UNSCORED
 from autorule.evaluation.records import Weightings
@@ -121,3 +122,9 @@ def test_runs_have_the_names_of_their_folders_and_the_hash_that_the_registry_sho
     sha256 = hashlib.sha256(dump_rule_set(load_rule_set(rules)).encode()).hexdigest()
     assert [run.run for run in found.runs] == ["r", "second"]
     assert found.runs[0].rule_set == f"rules {sha256[:12]}"
+
+
+def test_debug_shows_the_trace_of_an_error(tmp_path, autorule, monkeypatch):
+    monkeypatch.setattr("autorule.cli._debug", False)  # put back when the test ends
+    with pytest.raises(InputError, match="give the folder of an evaluation"):
+        autorule("compare", tmp_path, tmp_path, "--debug")
