@@ -7,10 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autorule.terminal import out
+from autorule.terminal import WIDE, out
 
-WIDE = 160
-"""Columns of what is written to a file or a pipe."""
 LEAST_TEXT = 24
 """Below so many columns, text in a table is too narrow to read."""
 BESIDE_CELLS = 3
