@@ -25,7 +25,9 @@ COMMANDS = (
         "Keep the rules that agree with people beyond chance, each once, and weigh them; pinned rules stay.",
     ),
     LateCommand(
-        "compare", "compare_cli", "Compare rule sets: on the same pairs, across data sets, and by what they cost."
+        "compare",
+        "compare_cli",
+        "Compare rule sets, or verifiers of one set: on the same pairs, across data sets, and by what they cost.",
     ),
     LateCommand("report", "report_cli", "Show a run as one HTML page, with its plots as SVG and PNG beside it."),
     LateCommand(
