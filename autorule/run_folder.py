@@ -116,7 +116,7 @@ def _clear_other_work(folder: Path, config: RunConfig, inputs: dict[str, InputFi
 
 
 def _is_same_work(manifest: RunManifest, config: RunConfig, inputs: dict[str, InputFile]) -> bool:
-    aside = {"budget", "cache", "runner"}
+    aside = {"budget", "cache", "runner", "run_id"}  # the folder is the run's id, made up the first time maybe
     before = {name: value for name, value in manifest.config.items() if name not in aside}
     return before == config.model_dump(mode="json", exclude=aside) and manifest.inputs == inputs
 

@@ -1,4 +1,9 @@
+import pytest
+
+from autorule.config import ExtractConfig
 from autorule.manifest import Funnel
+from autorule.run_folder import RULE_SET, Run
+from autorule.storage import write_text
 
 
 def test_a_funnel_that_adds_up_has_no_imbalance():
@@ -35,3 +40,17 @@ def test_whatever_is_lost_is_named():
         "pairs_valid is 1, its parts 0",
     ]
     assert "verdicts is 5, its parts 6" in Funnel(completions=3, rewards=3, rules=2, verdicts=5).imbalances()
+
+
+@pytest.mark.parametrize(("change", "kept"), [({}, True), ({"shard_size": 3}, False)])
+def test_a_run_under_a_name_that_was_made_up_goes_on_where_it_ended(tmp_path, change, kept):
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("{}\n")
+    config = ExtractConfig(pairs=pairs, outputs=tmp_path)
+    run = Run.start("extract-rules", config, {"pairs": pairs})
+    write_text(run.folder / RULE_SET, "what was finished")
+    with pytest.raises(RuntimeError), run:
+        raise RuntimeError("the machine went away")
+    named = config.model_copy(update={"run_id": run.folder.name, **change})
+    Run.start("extract-rules", named, {"pairs": pairs})
+    assert (run.folder / RULE_SET).exists() == kept
