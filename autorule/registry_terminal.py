@@ -9,7 +9,7 @@ from autorule.errors import AutoruleError
 from autorule.registry import RuleSetRegistry
 from autorule.registry.history import Event
 from autorule.rule_sets import RuleSet
-from autorule.terminal import out, printable
+from autorule.terminal import out, print_table, printable
 
 SHOWN_HASH = 12
 
@@ -39,7 +39,7 @@ def print_registry(registry: RuleSetRegistry, as_json: bool) -> None:
         name = f"[bold]{version}, current[/]" if version == current else version
         n_rules = "broken" if isinstance(found, str) else str(len(found.rules))
         table.add_row(name, n_rules, *_about(published.get(version)))
-    out.print(table)
+    print_table(table)
     _print_rules(current, loaded.get(current) if current is not None else None)
     _print_history(events)
     for version, found in loaded.items():
@@ -85,7 +85,7 @@ def _print_rules(version: str | None, found: RuleSet | str | None) -> None:
     table.add_column("rule", overflow="fold")
     for rule in found.rules:
         table.add_row(f"{rule.weight:g}", _safe(rule.criterion))
-    out.print(table)
+    print_table(table)
 
 
 def _print_history(events: list[Event]) -> None:

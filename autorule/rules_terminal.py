@@ -14,7 +14,7 @@ from autorule.rule_checking import Findings
 from autorule.rule_editing import shortened
 from autorule.rule_matching import Match
 from autorule.rule_sets import Edit, RuleSet
-from autorule.terminal import err, out, printable
+from autorule.terminal import err, out, print_table, printable
 
 MAX_PASSAGE_CHARS = 400
 
@@ -82,7 +82,7 @@ def print_findings(findings: Findings) -> None:
             table.add_column(name, overflow="fold", no_wrap=name in ("id", "code"))
         for fault in findings.faults:
             table.add_row(_safe(fault.rule_id[:8]), _safe(fault.text), fault.code, _safe(fault.meaning))
-        out.print(table)
+        print_table(table)
     for title, pairs in (("Near duplicates", findings.near_duplicates), ("Contradictions", findings.contradictions)):
         if pairs:
             out.print(f"[bold]{title}[/]")

@@ -91,14 +91,14 @@ def print_extraction(folder: Path, manifest: "RunManifest") -> None:
         f"{funnel.candidates_dropped} dropped, {funnel.merges_failed} merges failed"
     )
     table.add_row("candidates → rules", str(funnel.candidates), str(funnel.rules), dropped)
-    out.print(table)
+    print_table(table)
 
     rules = Table(title="Rules", title_justify="left")
     rules.add_column("support", justify="right")
     rules.add_column("rule", overflow="fold")
     for rule in load_rule_set(folder / RULE_SET).rules:
         rules.add_row(str(rule.support), escape(printable(rule.criterion)))
-    out.print(rules)
+    print_table(rules)
     _print_findings(folder, manifest)
     if funnel.held_out_pairs:
         _print_held_out(folder, manifest)
@@ -114,7 +114,7 @@ def print_stability(report: "Stability", outputs: Path) -> None:
     table.add_column("rule", overflow="fold")
     for rule in sorted(report.rules, key=lambda rule: -rule.recurs_in):
         table.add_row(f"{rule.recurs_in}/{others}", str(rule.support), escape(printable(rule.text)))
-    out.print(table)
+    print_table(table)
     out.print(
         f"Recurrence (matched rules ÷ rules): {report.recurrence:.2f} on average over all pairs of runs, "
         f"{report.lowest:.2f} to {report.highest:.2f}"
@@ -142,7 +142,7 @@ def print_forecast(forecasts: "Sequence[StageForecast]") -> None:
     table.add_row(
         "all", f"{total.sent:,}", f"{total.cached:,}", f"{total.prompt_tokens:,}", f"{total.completion_tokens:,}", whole
     )
-    out.print(table)
+    print_table(table)
     for f in forecasts:
         out.print(f"{f.stage}: {f.basis}")
     out.print("Tokens are estimated at four bytes each; thinking counts as output.")
@@ -230,7 +230,7 @@ def _print_held_out(folder: Path, manifest: "RunManifest") -> None:
             values = [value for r in records if r.side == side and (value := getattr(r, field)) is not None]
             means.append(f"{fmean(values):.4f}" if values else "unscored")
         table.add_row(name, *means)
-    out.print(table)
+    print_table(table)
 
 
 def print_end(folder: Path, manifest: "RunManifest") -> None:

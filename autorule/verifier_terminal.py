@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from autorule.terminal import out, printable
+from autorule.terminal import print_table, printable
 
 if TYPE_CHECKING:
     from autorule.calibration import RuleCalibration
@@ -38,7 +38,7 @@ def print_verifier_check(reports: "Sequence[CheckReport]") -> None:
     ]
     for name, value in rows:
         table.add_row(name, *(_figure(value(report)) for report in reports))
-    out.print(table)
+    print_table(table)
 
 
 def print_calibration(found: "Sequence[RuleCalibration]") -> None:
@@ -49,7 +49,7 @@ def print_calibration(found: "Sequence[RuleCalibration]") -> None:
         kept = "kept" if rule.threshold is None else _figure(rule.threshold)
         figures = (_figure(rule.n), _figure(rule.before), _figure(rule.after), kept)
         table.add_row(escape(printable(rule.text)), *figures)
-    out.print(table)
+    print_table(table)
 
 
 def _figure(value: float | int | None) -> str:
