@@ -16,7 +16,7 @@ from autorule.preferences.reading import read_pairs
 from autorule.preferences.sampling import sample_pairs
 from autorule.records import Completion, PreferencePair, RejectedRow
 from autorule.rewards.reward_model import RewardModel
-from autorule.rule_sets import RuleSet, load_rule_set, prompt_hash
+from autorule.rule_sets import RuleSet, load_rule_set, prompt_keys
 from autorule.run_folder import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, Run
 from autorule.storage import write_text
 from autorule.tasks.preparation import COMPLETIONS, check_model, common_reason
@@ -50,7 +50,7 @@ class HeldOutPairs:
 
     def is_leaked(self, pair: PreferencePair) -> bool:
         """Whether the rules were mined from its prompt, kept or weighed by it."""
-        return prompt_hash(pair.prompt) in self._seen
+        return not self._seen.isdisjoint(prompt_keys(pair.prompt))
 
     def _usable(self) -> Iterator[PreferencePair]:
         fields = FieldMap(self._config.columns, self._config.winner_values, slices=self._config.slices)

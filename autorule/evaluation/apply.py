@@ -43,7 +43,8 @@ def select(
     dev. Raises NothingKeptError when nothing is kept, ConfigError for an unknown method or too few prompts.
     """
     edits: list[Edit] = []
-    unseen = np.flatnonzero([prompt_id not in rule_set.seen_prompts for prompt_id in prompt_ids])
+    seen = rule_set.seen_prompts
+    unseen = np.flatnonzero([prompt_id not in seen for prompt_id in prompt_ids])
     n_seen = matrix.n_pairs - len(unseen)
     if not len(unseen):
         raise ConfigError("the rules were mined from, or chosen by, every prompt of the evaluation: take other pairs")

@@ -65,7 +65,8 @@ def seen_pairs(folder: Path, rule_set: RuleSet) -> Bools:
     import pyarrow.parquet as pq
 
     ids = pq.read_table(readable(folder / HELD_OUT_PAIRS), columns=["prompt_id"])["prompt_id"].to_pylist()
-    return np.array([prompt_id in rule_set.seen_prompts for prompt_id in ids], dtype=np.bool_)
+    seen = rule_set.seen_prompts
+    return np.array([prompt_id in seen for prompt_id in ids], dtype=np.bool_)
 
 
 def _length(messages: Messages) -> int:

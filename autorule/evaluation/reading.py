@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autorule.errors import InputError
+from autorule.errors import InputError, in_words
 from autorule.evaluation.matrix import NO, NOT_APPLICABLE, UNSCORED, YES, Floats, Ints, PairMatrix
 from autorule.evaluation.pair_table import SLICE
 from autorule.evaluation.records import Evaluation
@@ -129,7 +129,7 @@ def whole(folder: Path, name: str) -> Iterator[None]:
         yield
     except (KeyError, ValueError, TypeError, OSError) as error:
         raise InputError(
-            f"{folder / name} can't be read: {error!r:.200}; evaluate again, with another run id"
+            f"{folder / name} can't be read: {in_words(error)}; evaluate again, with another run id"
         ) from error
 
 

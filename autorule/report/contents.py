@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from autorule.errors import AutoruleError, InputError, MissingExtraError
+from autorule.errors import AutoruleError, InputError, MissingExtraError, in_words
 from autorule.evaluation.records import Evaluation
 from autorule.evaluation.weighting import SAME
 from autorule.manifest import RunManifest
@@ -103,7 +103,7 @@ def _read(path: Path, read: Callable[[Path], T]) -> T:
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise InputError(f"{path} can't be read: {where}: {first['msg']}; make it anew with this autorule") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} can't be read: {error!r:.200}; make it anew with this autorule") from error
+        raise InputError(f"{path} can't be read: {in_words(error)}; make it anew with this autorule") from error
 
 
 def _count_failures(path: Path) -> dict[tuple[str, str], int]:

@@ -125,6 +125,6 @@ def test_runs_have_the_names_of_their_folders_and_the_hash_that_the_registry_sho
 
 
 def test_debug_shows_the_trace_of_an_error(tmp_path, autorule, monkeypatch):
-    monkeypatch.setattr("autorule.cli._debug", False)  # put back when the test ends
+    monkeypatch.setattr("autorule.command_options._debug", False)  # put back when the test ends
     with pytest.raises(InputError, match="give the folder of an evaluation"):
         autorule("compare", tmp_path, tmp_path, "--debug")
