@@ -9,7 +9,7 @@ import numpy as np
 from autorule.errors import ConfigError, NothingKeptError
 from autorule.evaluation.agreement import Agreement, measure_agreement
 from autorule.evaluation.choosing import ALL, choose_weights, dev_and_test
-from autorule.evaluation.matrix import NO, YES, PairMatrix
+from autorule.evaluation.matrix import NO, YES, Ints, PairMatrix
 from autorule.evaluation.records import Interval, WeightingResult, Weightings
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
 from autorule.evaluation.selection import Selected, select_rules
@@ -43,15 +43,10 @@ def select(
     dev. Raises NothingKeptError when nothing is kept, ConfigError for an unknown method or too few prompts.
     """
     edits: list[Edit] = []
-    seen = rule_set.seen_prompts
-    unseen = np.flatnonzero([prompt_id not in seen for prompt_id in prompt_ids])
+    unseen = _unseen(rule_set, prompt_ids)
     n_seen = matrix.n_pairs - len(unseen)
-    if not len(unseen):
-        raise ConfigError("the rules were mined from, or chosen by, every prompt of the evaluation: take other pairs")
-    matrix, prompt_ids = matrix.of(unseen), [prompt_ids[i] for i in unseen]
-    if hold_out_promotion:
-        used = np.flatnonzero(~promotion_split(matrix.prompts))
-        matrix, prompt_ids = matrix.of(used), [prompt_ids[i] for i in used]
+    used = unseen[~promotion_split(matrix.prompts[unseen])] if hold_out_promotion else unseen
+    matrix, prompt_ids = matrix.of(used), [prompt_ids[i] for i in used]
     min_scored, before = rule_set.reward.min_scored, matrix
     if invert:
         rule_set, matrix, edits = _inverted(rule_set, matrix, by, rate, seed)
@@ -83,6 +78,15 @@ def select(
     tuned = {*rule_set.tuned_prompts, *(prompt_ids[i] for i in np.flatnonzero(is_dev))}
     after = changed(rule_set, without_dangling(kept), edits, tuned_prompts=tuple(sorted(tuned)))
     return after, weightings.model_copy(update={"written_test": written.test})
+
+
+def _unseen(rule_set: RuleSet, prompt_ids: Sequence[str]) -> Ints:
+    """Indices of the prompts that the rules were neither mined from nor chosen by. Raises ConfigError for none."""
+    seen = rule_set.seen_prompts
+    unseen = np.flatnonzero([prompt_id not in seen for prompt_id in prompt_ids])
+    if not len(unseen):
+        raise ConfigError("the rules were mined from, or chosen by, every prompt of the evaluation: take other pairs")
+    return unseen
 
 
 def _nothing_kept(decisions: Sequence[Selected], method: str) -> str:
