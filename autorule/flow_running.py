@@ -27,20 +27,24 @@ def run_flow(flow_name: str, config: RunConfig, prefect: bool | None) -> Any:
 
 
 def forecast_evaluation(config: RunConfig) -> Any:
-    """What an evaluation would send; raises as run_flow does."""
-    _check_places(config)
+    """What an evaluation would send; raises as run_flow does, but for the cache, which is not opened."""
+    _check_files(config)
     from autorule.tasks.evaluation_forecast import forecast_evaluation
 
     return forecast_evaluation(config)
 
 
 def _check_places(config: RunConfig) -> None:
+    _check_files(config)
+    check_cache(config.cache)
+
+
+def _check_files(config: RunConfig) -> None:
     if (rules := getattr(config, "rules", None)) is not None:
         load_rule_set(rules)
     for name in DATA:
         if (path := getattr(config, name, None)) is not None:
             check_file(path)
-    check_cache(config.cache)
 
 
 def _load_flow(name: str) -> Any:
