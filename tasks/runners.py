@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from autorule import stopping
 from autorule.config import ModelConfig, RunConfig
 from autorule.errors import ConfigError, MissingExtraError
 from autorule.runner_config import RunnerConfig
@@ -73,6 +74,11 @@ def shards_on(config: RunConfig) -> Iterator[None]:
         token = _current.set(ShardRunner(runner, stack))
         try:
             yield
+        except Exception:
+            raise
+        except BaseException:  # cancelled: the runner waits for its shards, which must first stop waiting for answers
+            stopping.stop()
+            raise
         finally:
             _current.reset(token)
 
