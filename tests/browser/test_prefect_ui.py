@@ -10,7 +10,7 @@ from autorule.prefect_api import call_api
 from tests.browser.prefect_story import HOSTILE, runs_of, told
 from tests.integration.prefect_project import artifacts_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
 HEADER = "What became of every row"
 TIMEOUT_MS = 60_000
 

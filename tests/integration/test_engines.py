@@ -16,7 +16,7 @@ from tests.conftest import make_rule_set
 from tests.integration.prefect_project import ENDS, PATIENCE_S, poll, prefect_in, state_of, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
 N_COMPLETIONS = 60
 SHARD_SIZE = 10
 N_WORKERS = 2

@@ -24,7 +24,7 @@ from tests.integration.prefect_project import (
 )
 from tests.integration.scripted_server import ScriptedServer, shown, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
 CANCELLED_WITHIN_S = 30
 KEY = "sk-planted-0123456789abcdef"
 

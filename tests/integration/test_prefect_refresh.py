@@ -16,7 +16,7 @@ from tests.integration.prefect_project import PATIENCE_S, artifacts_of, poll, pr
 from tests.integration.scripted_server import ScriptedServer, helpful, logprobs, shown, stage_of, wait_until
 from tests.integration.test_refresh import write_pairs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
 ROOT = Path(__file__).parents[2]
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 HELD_BACK = "AwaitingConcurrencySlot"

@@ -21,7 +21,7 @@ from tests.integration.prefect_project import (
 )
 from tests.integration.scripted_server import ScriptedServer, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
 
 
 @pytest.fixture(scope="module")
