@@ -23,8 +23,8 @@ if settings.get_current_profile_name() == "default":
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """With several workers: a file stays in one of them, which makes its fixtures once. What starts Prefect stays in one
-    too, so that its servers don't compete for the cores, and begins first: together it takes the longest."""
+    """With several workers: a file stays in one of them, which makes its fixtures once. What starts Prefect stays in
+    one too, so that its servers don't compete for the cores, and begins first: together it takes the longest."""
     groups = {}
     for item in items:
         mark = item.get_closest_marker("xdist_group")
