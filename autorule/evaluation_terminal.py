@@ -53,7 +53,7 @@ def print_rules(found: Evaluation) -> None:
     ids = short_ids([one.rule_id for one in found.rules])
     rows = []
     for one in sorted(found.rules, key=lambda one: -(one.agreement.low or 0.0)):
-        effective = [] if not shared else ["-" if one.basis == BY_PAIRS else f"{one.n_effective:.1f}"]
+        effective = [f"{one.n_effective:.1f}"] if shared else []
         known = [share for share in one.flips.values() if share is not None]
         flip = [f"{max(known):.0%}" if known else "-"] if flips else []
         apart = f"{one.n_discordant} few" if one.n_discordant < FEW else str(one.n_discordant)
@@ -69,8 +69,7 @@ def _how_to_read(rules: Sequence[RuleStatistics], shared: bool) -> str:
     if any(one.n_discordant < FEW for one in rules):
         told += f" few: it tells fewer than {FEW} pairs apart."
     if shared:
-        told += " Interval and p go by the effective number of pairs, since pairs of one prompt are not independent"
-        told += "; by the pairs told apart where it is -." if any(one.basis == BY_PAIRS for one in rules) else "."
+        told += " Interval and p go by the effective number of pairs, since pairs of one prompt are not independent."
     return told
 
 

@@ -91,7 +91,7 @@ def extract(
     }
     extraction = settings_of(ExtractConfig, options, config, set_, preset)
     if dry_run:
-        from autorule.tasks.forecast import forecast_extraction
+        from autorule.flow_running import forecast_extraction
 
         terminal.print_forecast(forecast_extraction(extraction))
         return

@@ -1,6 +1,8 @@
 """Runs a flow for a command. What it reads and writes is looked at first: what runs a flow takes seconds to load."""
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from autorule.backends import check_cache
@@ -29,9 +31,16 @@ def run_flow(flow_name: str, config: RunConfig, prefect: bool | None) -> Any:
 def forecast_evaluation(config: RunConfig) -> Any:
     """What an evaluation would send; raises as run_flow does, but for the cache, which is not opened."""
     _check_files(config)
-    from autorule.tasks.evaluation_forecast import forecast_evaluation
-
+    with _prefect_needed():
+        from autorule.tasks.evaluation_forecast import forecast_evaluation
     return forecast_evaluation(config)
+
+
+def forecast_extraction(config: RunConfig) -> Any:
+    """What an extraction would send."""
+    with _prefect_needed():
+        from autorule.tasks.forecast import forecast_extraction
+    return forecast_extraction(config)
 
 
 def _check_places(config: RunConfig) -> None:
@@ -48,25 +57,19 @@ def _check_files(config: RunConfig) -> None:
 
 
 def _load_flow(name: str) -> Any:
+    with _prefect_needed():
+        return getattr(importlib.import_module(f"autorule.flows.{name}"), name)
+
+
+@contextmanager
+def _prefect_needed() -> Iterator[None]:
+    """Around an import of what runs in Prefect. Raises MissingExtraError where Prefect is not installed."""
     try:
-        if name == "extract_rules":
-            from autorule.flows.extract_rules import extract_rules
-
-            return extract_rules
-        if name == "repeat_extraction":
-            from autorule.flows.repeat_extraction import repeat_extraction
-
-            return repeat_extraction
-        if name == "evaluate_rules":
-            from autorule.flows.evaluate_rules import evaluate_rules
-
-            return evaluate_rules
-        from autorule.flows.score_completions import score_completions
+        yield
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] == "prefect":
             raise MissingExtraError("prefect", "flows", "running a flow") from error
         raise
-    return score_completions
 
 
 def _use_prefect(asked: bool | None) -> bool:

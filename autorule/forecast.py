@@ -11,8 +11,8 @@ class StageForecast(Record):
     stage: Stage
     calls: int
     """Calls that would be sent."""
-    cached: int
-    """Calls that the cache answers."""
+    cached: int | None
+    """Calls that the cache answers; None where it was not looked into."""
     prompt_tokens: int
     completion_tokens: int
     cost: float | None
@@ -80,7 +80,7 @@ def total_of(forecasts: Iterable[StageForecast]) -> CallCounts:
     return sum(
         (
             CallCounts(
-                sent=f.calls, cached=f.cached, prompt_tokens=f.prompt_tokens, completion_tokens=f.completion_tokens
+                sent=f.calls, cached=f.cached or 0, prompt_tokens=f.prompt_tokens, completion_tokens=f.completion_tokens
             )
             for f in forecasts
         ),

@@ -12,6 +12,7 @@ import numpy as np
 from autorule.errors import InputError
 from autorule.evaluation.comparing import EvaluatedRun, key_of, paired_gains
 from autorule.evaluation.matrix import Floats, Ints
+from autorule.evaluation.pair_table import is_seen
 from autorule.evaluation.records import Interval
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
 from autorule.evaluation.splits import PROMOTION_SHARE, promotion_split
@@ -100,7 +101,7 @@ def decide(
         )
     split = np.flatnonzero(promotion_split(candidate.matrix.prompts, share))
     seen = candidate.rule_set.seen_prompts | current.rule_set.seen_prompts
-    n_seen = sum(candidate.pairs[i]["prompt_id"] in seen for i in split)
+    n_seen = sum(is_seen(candidate.pairs[i], seen) for i in split)
     mine, theirs = (_deciding(run, seen, share) for run in (candidate, current))
     rows = np.array([row for key, row in mine.items() if row is not None and theirs.get(key) is not None], np.int64)
     n_all = len(mine.keys() | theirs.keys())
@@ -111,7 +112,7 @@ def decide(
             "only what failed is asked"
         )
     own = candidate._replace(matrix=candidate.matrix.of(rows), pairs=[candidate.pairs[i] for i in rows])
-    gains, prompts = paired_gains(own, current) if len(rows) else (np.zeros(0), np.zeros(0, dtype=np.int64))
+    gains, prompts = paired_gains(own, current)
     n_prompts = len(np.unique(prompts))
     if n_prompts < LEAST_PROMPTS:
         raise NotComparedError(
@@ -134,7 +135,7 @@ def _deciding(run: EvaluatedRun, seen: frozenset[str], share: float) -> dict[tup
     """The unseen pairs of the split: key -> row of the matrix, None where the verifier failed."""
     failed = run.failed()
     split = np.flatnonzero(promotion_split(run.matrix.prompts, share))
-    unseen = (int(i) for i in split if run.pairs[i]["prompt_id"] not in seen)
+    unseen = (int(i) for i in split if not is_seen(run.pairs[i], seen))
     return {key_of(run.pairs[i]): None if failed[i] else i for i in unseen}
 
 

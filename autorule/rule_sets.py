@@ -142,11 +142,16 @@ def prompt_hash(prompt: Messages) -> str:
     return content_id("prompt", [[message.role, " ".join(message.content.casefold().split())] for message in prompt])
 
 
-def prompt_keys(prompt: Messages) -> frozenset[str]:
-    """The hashes by which a prompt that was seen is known: as it is, and without system turns. One system turn before
-    every prompt of a file would else make prompts of it that nobody has seen."""
+def bare_prompt_hash(prompt: Messages) -> str:
+    """The hash of a prompt without its system turns. One system turn before every prompt of a file would else make
+    prompts of it that nobody has seen."""
     turns = tuple(message for message in prompt if message.role != "system")
-    return frozenset(map(prompt_hash, (prompt, turns) if turns else (prompt,)))
+    return prompt_hash(turns or prompt)
+
+
+def prompt_keys(prompt: Messages) -> frozenset[str]:
+    """The hashes by which a prompt that was seen is known: as it is, and without system turns."""
+    return frozenset((prompt_hash(prompt), bare_prompt_hash(prompt)))
 
 
 def rule_set_schema() -> dict[str, Any]:

@@ -41,6 +41,10 @@ EVALUATION = "06_evaluation.json"
 FAILURES = "failures.jsonl"
 REJECTED = "rejected_rows.jsonl"
 REJECTED_HELD_OUT = "rejected_held_out_rows.jsonl"
+STAGE_FILES = (
+    PAIRS, INTERPRETATIONS, CHECKS, CANDIDATES, RULE_SET, DROPPED, HELD_OUT_PAIRS, VERDICTS, BASELINES, FLIPS, REWARDS,
+    EVALUATION, REJECTED, REJECTED_HELD_OUT,
+)  # fmt: skip
 MANIFEST = "manifest.json"
 PARTS = "parts"
 LOCK = ".lock"
@@ -108,7 +112,7 @@ def _clear_other_work(folder: Path, config: RunConfig, inputs: dict[str, InputFi
     """Removes what a run with other settings or inputs left: its files must not stand beside this run's manifest."""
     manifest = _manifest_of(folder)
     if manifest is not None and not _is_same_work(manifest, config, inputs):
-        for name in (*manifest.files, RULE_SET):
+        for name in {*manifest.files, *STAGE_FILES}:  # an attempt that was killed has noted few of those before it
             (folder / name).unlink(missing_ok=True)
         if (folder / PARTS).exists():
             for part in (folder / PARTS).iterdir():
@@ -116,7 +120,8 @@ def _clear_other_work(folder: Path, config: RunConfig, inputs: dict[str, InputFi
 
 
 def _is_same_work(manifest: RunManifest, config: RunConfig, inputs: dict[str, InputFile]) -> bool:
-    aside = {"budget", "cache", "runner", "run_id"}  # the folder is the run's id, made up the first time maybe
+    # The folder is the run's id, made up the first time maybe; the others change no answer.
+    aside = {"budget", "cache", "runner", "run_id", "max_unscored"}
     before = {name: value for name, value in manifest.config.items() if name not in aside}
     return before == config.model_dump(mode="json", exclude=aside) and manifest.inputs == inputs
 

@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
             after, weightings = apply.select(
                 before,
                 matrix,
-                [pair["prompt_id"] for pair in matrix_pairs(evaluation, matrix)],
+                matrix_pairs(evaluation, matrix),
                 by,
                 user_name(name),
                 figures.false_discovery_rate,

@@ -134,17 +134,17 @@ def print_forecast(forecasts: "Sequence[StageForecast]") -> None:
     costs = [forecast.cost for forecast in forecasts if forecast.calls]
     for f in forecasts:
         cost = "?" if f.cost is None else f"{f.cost:.4f}"
-        table.add_row(
-            f.stage, f"{f.calls:,}", f"{f.cached:,}", f"{f.prompt_tokens:,}", f"{f.completion_tokens:,}", cost
-        )
+        cached = "-" if f.cached is None else f"{f.cached:,}"
+        table.add_row(f.stage, f"{f.calls:,}", cached, f"{f.prompt_tokens:,}", f"{f.completion_tokens:,}", cost)
     whole = "?" if None in costs else f"{sum(cost or 0 for cost in costs):.4f}"
     table.add_section()
-    table.add_row(
-        "all", f"{total.sent:,}", f"{total.cached:,}", f"{total.prompt_tokens:,}", f"{total.completion_tokens:,}", whole
-    )
+    cached = "-" if all(f.cached is None for f in forecasts) else f"{total.cached:,}"
+    table.add_row("all", f"{total.sent:,}", cached, f"{total.prompt_tokens:,}", f"{total.completion_tokens:,}", whole)
     print_table(table)
     for f in forecasts:
         out.print(f"{f.stage}: {f.basis}")
+    if any(f.cached is None for f in forecasts):
+        out.print("What the cache holds was not looked up: it is counted as calls.")
     out.print("Tokens are estimated at four bytes each; thinking counts as output.")
     if None in costs:
         out.print("For the cost give prices per million tokens: --set model.price_in=... --set model.price_out=...")

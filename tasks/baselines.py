@@ -71,6 +71,7 @@ def measure_flips(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards:
     if config.flip_sample:
         with _noting_failure(run, "flips"):
             _measure_flips(run, rule_set, config, n_shards)
+        run.stop_if_over_budget()
 
 
 def _measure_flips(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards: int) -> None:
@@ -81,11 +82,14 @@ def _measure_flips(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards
     drawn = [completion for place, completion in completions if place in wanted]
     started = time.monotonic()
     log.info("flips begin: %s completions in other words and orders", f"{len(drawn):,}")
-    found = flip_rates(drawn, rule_set, backend)
+    found, failures = flip_rates(drawn, rule_set, backend)
+    run.add_failures(failures)
     write_text(run.folder / FLIPS, json.dumps(found, indent=2) + "\n")
     run.note_file(FLIPS, len(found))
     run.add_usage("evaluation", backend.counts)
-    results = results_text(len(drawn), 0, backend.counts, time.monotonic() - started, "completions")
+    n_failed = len({failure.item_id.partition(":")[0] for failure in failures})
+    seconds = time.monotonic() - started
+    results = results_text(len(drawn) - n_failed, n_failed, backend.counts, seconds, "completions")
     log.info("flips end: %s", results)
 
 

@@ -37,16 +37,37 @@ def check_before_evaluation(config: EvaluateConfig) -> RuleSet:
 
 
 class HeldOutPairs:
-    """Reads and draws the pairs of an evaluation, and notes what is left out while they stream by."""
+    """Reads and draws the pairs of an evaluation, and notes what is left out, or leaked, while they stream by."""
 
     def __init__(self, config: EvaluateConfig, rule_set: RuleSet) -> None:
         self._config = config
         self._seen = rule_set.seen_prompts
         self.rejected: list[RejectedRow] = []
+        self.leaked: list[int] = []
+        """Rows whose prompts the rules were mined from, kept or weighed by."""
         self.n_usable = 0
+        self.n_drawn = 0
 
     def __iter__(self) -> Iterator[PreferencePair]:
-        return sample_pairs(self._usable(), self._config.limit, self._config.seed)
+        for pair in sample_pairs(self._usable(), self._config.limit, self._config.seed):
+            self.n_drawn += 1
+            if self.is_leaked(pair):
+                self.leaked.append(pair.row)
+            yield pair
+
+    def check(self) -> None:
+        """Raises InputError when what was drawn can't be evaluated: leaked pairs that are neither allowed nor left out,
+        since they would flatter the rules, or no pair at all."""
+        path, leaked = self._config.pairs, self.leaked
+        if leaked and not self._config.allow_leakage:
+            raise InputError(
+                f"{path}: the rules were mined from, or chosen by, the prompts of {len(leaked)} of {self.n_drawn} "
+                f"pairs, such as row {leaked[0]}; they would flatter the rules: take other pairs, leave these out with "
+                "--leave-out-leaked, or count them with --allow-leakage"
+            )
+        if not self.n_drawn:
+            reason = common_reason(self.rejected)
+            raise InputError(f"{path}: none of {len(self.rejected)} rows is a usable pair{reason}")
 
     def is_leaked(self, pair: PreferencePair) -> bool:
         """Whether the rules were mined from its prompt, kept or weighed by it."""
@@ -69,30 +90,20 @@ def split_held_out(run: Run, config: EvaluateConfig, rule_set: RuleSet) -> int:
     """Both sides of every pair as completions, in shards; the number of shards.
 
     Raises InputError when the file holds no usable pair, and for pairs whose prompt the rules were mined from, kept or
-    weighed by, since they would flatter them: unless that is allowed, or they are to be left out.
+    weighed by: unless that is allowed, or they are to be left out.
     """
     pairs = HeldOutPairs(config, rule_set)
     table: list[dict[str, Any]] = []
-    leaked: list[int] = []
 
     def sides() -> Iterator[Completion]:
         for pair in pairs:
-            if pairs.is_leaked(pair):
-                leaked.append(pair.row)
             table.extend(pair_rows([pair]))
             yield from completions_of(pair)
 
     n_completions, n_shards = write_parts(run, COMPLETIONS, sides(), 2 * config.shard_size)
     rejected = pairs.rejected
     run.write(REJECTED_HELD_OUT, rejected)
-    if leaked and not config.allow_leakage:
-        raise InputError(
-            f"{config.pairs}: the rules were mined from, or chosen by, the prompts of {len(leaked)} of {len(table)} "
-            f"pairs, such as row {leaked[0]}; they would flatter the rules: take other pairs, leave these out with "
-            "--leave-out-leaked, or count them with --allow-leakage"
-        )
-    if not table:
-        raise InputError(f"{config.pairs}: none of {len(rejected)} rows is a usable pair{common_reason(rejected)}")
+    pairs.check()
     write_pair_table(run.folder / HELD_OUT_PAIRS, table)
     run.note_file(HELD_OUT_PAIRS, len(table))
     run.count(

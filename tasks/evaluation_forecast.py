@@ -20,25 +20,31 @@ def forecast_evaluation(config: EvaluateConfig) -> list[StageForecast]:
     """The calls for the verdicts, and those for what they are compared with. Raises what would end the run before it
     begins."""
     rule_set = check_before_evaluation(config)
-    pairs = list(HeldOutPairs(config, rule_set))
+    held_out = HeldOutPairs(config, rule_set)
+    pairs = list(held_out)
+    held_out.check()
     answer_tokens = 1 if rule_set.verification.mode == "direct" else WRITTEN_TOKENS
     verdicts = Tally("verification", config.model, answer_tokens)
+    once = Tally("evaluation", config.model, 1)  # asked about both, the verifier chooses in every mode
     beside = Tally("evaluation", config.model, answer_tokens)
     for tokens in _conversations(pairs, rule_set):
         verdicts.add_calls(*_questions(tokens, rule_set))
-    remark = f"{len(pairs)} pairs, {len(_asked(rule_set))} rules that the verifier is asked about"
-    forecasts = [verdicts.forecast(f"{remark}; rules share the conversation, so prefix caching computes far less")]
     if config.one_call:
         for pair in pairs:
             texts = estimate_tokens(render_messages((*pair.prompt, *pair.chosen, *pair.rejected)))
-            beside.add_calls(2 * texts, 2)
+            once.add_calls(2 * texts, 2)
     n_variants = len(list(variants(rule_set.verification)))
     sample = list(_conversations(pairs, rule_set))[: config.flip_sample]
     for tokens in sample:
         prompt_tokens, n_calls = _questions(tokens, rule_set)
         beside.add_calls(n_variants * prompt_tokens, n_variants * n_calls)
-    told = f"one call about both: {'both orders' if config.one_call else 'none'}"
-    return [*forecasts, beside.forecast(f"{told}; {len(sample)} completions in {n_variants} other wordings")]
+    remark = f"{len(pairs)} pairs, {len(_asked(rule_set))} rules that the verifier is asked about"
+    forecasts = [verdicts.forecast(f"{remark}; rules share the conversation, so prefix caching computes far less")]
+    if config.one_call:
+        forecasts.append(once.forecast("one call about both responses, in both orders"))
+    if sample:
+        forecasts.append(beside.forecast(f"{len(sample)} completions in {n_variants} other wordings"))
+    return [forecast.model_copy(update={"cached": None}) for forecast in forecasts]
 
 
 def _asked(rule_set: RuleSet) -> list[Rule]:

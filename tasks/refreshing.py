@@ -62,11 +62,11 @@ def choose_candidate(config: RefreshConfig, evaluated: Path) -> Path | Outcome:
     nothing. Raises ConfigError for too few prompts."""
     rule_set = load_rule_set(evaluated / RULE_SET)
     matrix = read_matrix(evaluated, rule_set)
-    prompt_ids = [pair["prompt_id"] for pair in matrix_pairs(evaluated, matrix)]
+    pairs = matrix_pairs(evaluated, matrix)
     seed, rate = config.extraction.seed, 0.05
     try:
         chosen, _ = select(
-            rule_set, matrix, prompt_ids, config.select_by, config.by, rate, seed=seed, hold_out_promotion=True
+            rule_set, matrix, pairs, config.select_by, config.by, rate, seed=seed, hold_out_promotion=True
         )
     except RuleSetError as error:
         return Outcome(action="kept", reason=str(error))

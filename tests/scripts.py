@@ -10,7 +10,9 @@ import re
 
 from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
 from autorule.backends.scripted import ScriptedBackend
+from autorule.prompting import load_prompt
 from autorule.records import Failure, ModelOutput, Usage
+from autorule.stage_config import VerificationConfig
 
 THEMES = (
     "state the answer in the first sentence",
@@ -224,6 +226,19 @@ def breaks_about_both() -> ScriptedBackend:
         return plain._choice_script(request, question)
 
     return ScriptedBackend(_generate, choose, name="breaks-about-both")
+
+
+def fails_in_other_words() -> ScriptedBackend:
+    """by_words, where it is asked by the prompt that is the default."""
+    plain, usual = by_words(), load_prompt(VerificationConfig().prompt_name).sha256
+
+    def choose(request: ChoiceRequest, question: Question) -> float | Failure:
+        if request.prompt_sha256 == usual:
+            return plain._choice_script(request, question)
+        message = "not in these words"
+        return Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
+
+    return ScriptedBackend(_generate, choose, name="fails-in-other-words")
 
 
 def by_words_slowly() -> ScriptedBackend:

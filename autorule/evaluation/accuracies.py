@@ -68,7 +68,7 @@ def slice_accuracies(
         n_known = np.bincount(place[known], minlength=len(names))
         few = np.flatnonzero(n_known < LEAST_SLICE)
         parts = [(str(names[i]), known & (place == i)) for i in np.flatnonzero(n_known >= LEAST_SLICE)]
-        if len(few):
+        if n_known[few].any():
             name = f"({len(few)} values of fewer than {LEAST_SLICE} pairs each)"
             parts.append((name, known & np.isin(place, few)))
         for name, own in parts:

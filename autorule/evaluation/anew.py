@@ -63,6 +63,8 @@ def evaluate_anew(rules: Path, folder: Path, asked: Asked) -> Path:
         _write(folder, rule_set, _settings_of(manifest))
         return folder
     config = _config(manifest, rules, folder, asked)
+    if (config.outputs / str(config.run_id)).resolve() == folder.resolve():
+        raise ConfigError(f"{folder} holds the verdicts that are read: give another --run-id, or none")
     with Run.start("evaluate-rules", config, {"rules": rules}) as run:
         write_text(run.folder / RULE_SET, dump_rule_set(rule_set))
         _name_inputs(run, manifest, folder)

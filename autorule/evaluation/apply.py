@@ -1,8 +1,8 @@
 """An evaluation applied to its rule set: what is not worth keeping goes, the rest is weighed, the history says why."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from autorule.errors import ConfigError, NothingKeptError
 from autorule.evaluation.agreement import Agreement, measure_agreement
 from autorule.evaluation.choosing import ALL, choose_weights, dev_and_test
 from autorule.evaluation.matrix import NO, YES, Ints, PairMatrix
+from autorule.evaluation.pair_table import is_seen
 from autorule.evaluation.records import Interval, WeightingResult, Weightings
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
 from autorule.evaluation.selection import Selected, select_rules
@@ -24,7 +25,7 @@ from autorule.rule_text import new_rule_id
 def select(
     rule_set: RuleSet,
     matrix: PairMatrix,
-    prompt_ids: Sequence[str],
+    pairs: Sequence[Mapping[str, Any]],
     method: str,
     by: str,
     rate: float,
@@ -35,18 +36,18 @@ def select(
 ) -> tuple[RuleSet, Weightings]:
     """The rules that dev keeps, weighed by `method` (or the best on dev), and every method's figures.
 
-    `matrix` holds the verdicts on the rules of the set, `prompt_ids` the hash of the prompt of each pair: those of dev
-    are noted in the set, so that no later evaluation uses them. Pinned rules stay, with a weight of 1 where the method
+    `matrix` holds the verdicts on the rules of the set, `pairs` the record of each of its pairs: the prompts of dev are
+    noted in the set, so that no later evaluation uses them. Pinned rules stay, with a weight of 1 where the method
     gives them none. `invert`: other rules that reliably point the wrong way are turned around instead of dropped.
     `hold_out_promotion`: prompts of the promotion split are in neither dev nor test, so that they can decide later.
     Prompts that the rules were mined from, or chosen by before, are in neither. Statistics in the rules are those on
     dev. Raises NothingKeptError when nothing is kept, ConfigError for an unknown method or too few prompts.
     """
     edits: list[Edit] = []
-    unseen = _unseen(rule_set, prompt_ids)
+    unseen = _unseen(rule_set, pairs)
     n_seen = matrix.n_pairs - len(unseen)
     used = unseen[~promotion_split(matrix.prompts[unseen])] if hold_out_promotion else unseen
-    matrix, prompt_ids = matrix.of(used), [prompt_ids[i] for i in used]
+    matrix, pairs = matrix.of(used), [pairs[i] for i in used]
     min_scored, before = rule_set.reward.min_scored, matrix
     if invert:
         rule_set, matrix, edits = _inverted(rule_set, matrix, by, rate, seed)
@@ -75,15 +76,15 @@ def select(
         reason += f"; {n_seen} pairs whose prompts the rules were mined from, or chosen by, are in neither"
     edits.append(Edit(action="weighted", by=by, rule_id="*", reason=reason))
     is_dev = ~on_test(matrix.prompts, seed)
-    tuned = {*rule_set.tuned_prompts, *(prompt_ids[i] for i in np.flatnonzero(is_dev))}
+    tuned = {*rule_set.tuned_prompts, *(pairs[i]["prompt_id"] for i in np.flatnonzero(is_dev))}
     after = changed(rule_set, without_dangling(kept), edits, tuned_prompts=tuple(sorted(tuned)))
     return after, weightings.model_copy(update={"written_test": written.test})
 
 
-def _unseen(rule_set: RuleSet, prompt_ids: Sequence[str]) -> Ints:
-    """Indices of the prompts that the rules were neither mined from nor chosen by. Raises ConfigError for none."""
+def _unseen(rule_set: RuleSet, pairs: Sequence[Mapping[str, Any]]) -> Ints:
+    """Indices of the pairs whose prompts the rules were neither mined from nor chosen by; ConfigError for none."""
     seen = rule_set.seen_prompts
-    unseen = np.flatnonzero([prompt_id not in seen for prompt_id in prompt_ids])
+    unseen = np.flatnonzero([not is_seen(pair, seen) for pair in pairs])
     if not len(unseen):
         raise ConfigError("the rules were mined from, or chosen by, every prompt of the evaluation: take other pairs")
     return unseen

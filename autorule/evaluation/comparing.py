@@ -10,6 +10,7 @@ import numpy as np
 from autorule.errors import InputError
 from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE, measure_agreement
 from autorule.evaluation.matrix import Bools, Floats, Ints, PairMatrix
+from autorule.evaluation.pair_table import is_seen
 from autorule.evaluation.reading import matrix_pairs, read_matrix
 from autorule.evaluation.records import Interval
 from autorule.evaluation.resampling import ROUNDS, bootstrap_means
@@ -64,7 +65,7 @@ class Difference(Record):
     minus: str
     """The other run."""
     n_pairs: int
-    """Measured by both."""
+    """Measured by both; 0 where they share none, as two small draws from one file may."""
     n_unscored: int = 0
     """Left out besides, because the verifier failed on them for one of the sets."""
     accuracy: Interval
@@ -100,7 +101,7 @@ class EvaluatedRun(NamedTuple):
 
     def without(self, seen: frozenset[str]) -> "EvaluatedRun":
         """The run without pairs of these prompts. Raises InputError when none is left."""
-        rows = np.flatnonzero([pair["prompt_id"] not in seen for pair in self.pairs])
+        rows = np.flatnonzero([not is_seen(pair, seen) for pair in self.pairs])
         if not len(rows):
             raise InputError(
                 f"{self.folder}: rules were mined from, kept or weighed by each of its prompts; take other pairs"
@@ -205,7 +206,8 @@ def _about(run: EvaluatedRun, name: str, n_before: int, rounds: int, seed: int) 
 def _difference(one: EvaluatedRun, other: EvaluatedRun, rounds: int, seed: int) -> dict[str, Any]:
     """n_pairs, n_unscored and accuracy of a Difference."""
     gains, prompts = paired_gains(one, other)
-    [estimate] = bootstrap_means(gains[:, None], prompts, seed, rounds)
+    unknown = Interval(value=None, low=None, high=None)
+    [estimate] = bootstrap_means(gains[:, None], prompts, seed, rounds) if len(gains) else [unknown]
     n_unscored = int(np.isnan(gains).sum())
     return {"n_pairs": len(gains) - n_unscored, "n_unscored": n_unscored, "accuracy": estimate}
 
@@ -214,19 +216,17 @@ def paired_gains(one: EvaluatedRun, other: EvaluatedRun) -> tuple[Floats, Ints]:
     """(of each pair that both have: how much more right `one` is, from -1 to 1, NaN where the verifier failed for one
     of them; the number of its prompt).
 
-    Raises InputError when they share no pair, or prefer different sides of one.
+    Raises InputError when they prefer different sides of a pair.
     """
     place = {key_of(pair): i for i, pair in enumerate(other.pairs)}
     shared = [(i, place[key]) for i, pair in enumerate(one.pairs) if (key := key_of(pair)) in place]
-    if not shared:
-        raise InputError(f"{one.folder} and {other.folder} have no pair in common")
     for i, j in shared:
         if one.pairs[i]["chosen_id"] != other.pairs[j]["chosen_id"]:
             raise InputError(
                 f"{one.folder} and {other.folder} prefer different sides in row {one.pairs[i]['row']}; evaluate both "
                 "with the same columns and winner values"
             )
-    mine, theirs = (np.array(indices) for indices in zip(*shared, strict=True))
+    mine, theirs = np.array(shared, dtype=np.int64).reshape(-1, 2).T
     return one.right()[mine] - other.right()[theirs], one.matrix.prompts[mine]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from autorule import progress
 from autorule.backends.base import Backend
-from autorule.records import Completion, Verdict
+from autorule.records import Completion, Failure, Verdict
 from autorule.rule_sets import RuleSet
 from autorule.verifier import Verifier
 from autorule.verifier_metrics import flip_rate
@@ -13,28 +13,32 @@ from autorule.verifier_variants import variants
 
 def flip_rates(
     completions: Sequence[Completion], rule_set: RuleSet, backend: Backend
-) -> dict[str, dict[str, float | None]]:
-    """What was changed -> rule id -> share of verdicts that changed with it; None for rules that code decides, and
-    where no completion has a verdict in both."""
+) -> tuple[dict[str, dict[str, float | None]], list[Failure]]:
+    """(what was changed -> rule id -> share of verdicts that changed with it, the failures). A share is None for rules
+    that code decides, and where no completion has a verdict in both."""
     distinct = list({completion.completion_id: completion for completion in completions}.values())
     changed = dict(variants(rule_set.verification))
     progress.announce("flips", len(distinct) * (1 + len(changed)))
-    first = _verdicts(distinct, rule_set, backend)
+    failures: list[Failure] = []
+    first = _verdicts(distinct, rule_set, backend, failures)
     found: dict[str, dict[str, float | None]] = {}
     for name, spec in changed.items():
-        again = _verdicts(distinct, rule_set.model_copy(update={"verification": spec}), backend)
+        again = _verdicts(distinct, rule_set.model_copy(update={"verification": spec}), backend, failures)
         found[name] = {
             rule.rule_id: None if rule.check else flip_rate(first[rule.rule_id], again[rule.rule_id])
             for rule in rule_set.rules
         }
-    return found
+    return found, failures
 
 
-def _verdicts(completions: Sequence[Completion], rule_set: RuleSet, backend: Backend) -> dict[str, list[Verdict]]:
-    """Rule id -> verdicts in the order of the completions."""
+def _verdicts(
+    completions: Sequence[Completion], rule_set: RuleSet, backend: Backend, failures: list[Failure]
+) -> dict[str, list[Verdict]]:
+    """Rule id -> verdicts in the order of the completions; failures are added to the list."""
     by_id = {}
     for completion_id, verdicts in Verifier(backend, rule_set).verdicts(completions):
         by_id[completion_id] = verdicts
+        failures += [verdict.failure for verdict in verdicts if verdict.failure is not None]
         progress.advance("flips", 1)
     ordered = [by_id[completion.completion_id] for completion in completions]
     return {rule.rule_id: [verdicts[i] for verdicts in ordered] for i, rule in enumerate(rule_set.rules)}

@@ -1,8 +1,9 @@
 """The held-out pairs of a run as a table: `04_pairs.parquet` has a row for each pair in the order of the completions
-(chosen, then rejected), without any text.
+(chosen, then rejected), without any text. `prompt_id` is the hash of the prompt without system turns: pairs that share
+it belong together. `whole_prompt_id` is that of all its turns.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from autorule.conversation import final_view
 from autorule.evaluation.matrix import Bools
 from autorule.records import Messages, PreferencePair, RejectionReason
-from autorule.rule_sets import RuleSet, prompt_hash
+from autorule.rule_sets import RuleSet, bare_prompt_hash, prompt_hash
 from autorule.run_folder import HELD_OUT_PAIRS
 from autorule.storage import readable, writing
 from autorule.verification import completion_id
@@ -28,7 +29,8 @@ def pair_rows(pairs: Iterable[PreferencePair]) -> list[dict[str, Any]]:
         {
             "row": pair.row,
             "pair_id": pair.pair_id,
-            "prompt_id": prompt_hash(pair.prompt),
+            "prompt_id": bare_prompt_hash(pair.prompt),
+            "whole_prompt_id": prompt_hash(pair.prompt),
             "chosen_id": completion_id(pair.prompt, pair.chosen),
             "chosen_length": _length(pair.chosen),
             "rejected_length": _length(pair.rejected),
@@ -45,9 +47,9 @@ def write_pair_table(path: Path, rows: list[dict[str, Any]]) -> None:
     import pyarrow.parquet as pq
 
     kinds = {
-        "row": pa.int64(), "pair_id": pa.string(), "prompt_id": pa.string(), "chosen_id": pa.string(),
-        "chosen_length": pa.int64(),
-        "rejected_length": pa.int64(), "chosen_first": pa.bool_(), "strength": pa.float64(),
+        "row": pa.int64(), "pair_id": pa.string(), "prompt_id": pa.string(), "whole_prompt_id": pa.string(),
+        "chosen_id": pa.string(), "chosen_length": pa.int64(), "rejected_length": pa.int64(),
+        "chosen_first": pa.bool_(), "strength": pa.float64(),
     }  # fmt: skip
     names = [*kinds, *(name for name in (rows[0] if rows else ()) if name.startswith(SLICE))]
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
@@ -64,9 +66,15 @@ def seen_pairs(folder: Path, rule_set: RuleSet) -> Bools:
     """Of each pair of a run, whether the rules were mined from its prompt, or kept or weighed by it."""
     import pyarrow.parquet as pq
 
-    ids = pq.read_table(readable(folder / HELD_OUT_PAIRS), columns=["prompt_id"])["prompt_id"].to_pylist()
+    pairs = pq.read_table(readable(folder / HELD_OUT_PAIRS)).to_pylist()
     seen = rule_set.seen_prompts
-    return np.array([prompt_id in seen for prompt_id in ids], dtype=np.bool_)
+    return np.array([is_seen(pair, seen) for pair in pairs], dtype=np.bool_)
+
+
+def is_seen(pair: Mapping[str, Any], seen: frozenset[str]) -> bool:
+    """Whether the prompt of a row of the table is among these, with its system turns or without them. Tables of earlier
+    versions know it in one way only."""
+    return pair["prompt_id"] in seen or pair.get("whole_prompt_id") in seen
 
 
 def _length(messages: Messages) -> int:

@@ -13,5 +13,5 @@ def unscored_message(found: Evaluation, most: float = MOST_UNSCORED) -> str | No
         return None
     return (
         f"{found.unscored_pairs} of {found.n_pairs} pairs have no reward because the verifier failed, more than the "
-        f"share of {most:g} that is allowed: mend what {FAILURES} of its run says, or allow more with max_unscored"
+        f"share of {most:g} that is allowed: mend what {FAILURES} of its run says, or allow more with --max-unscored"
     )

@@ -24,13 +24,14 @@ class Standing(NamedTuple):
 
 
 def standing(ways: Sequence[Accuracy]) -> Standing | None:
-    """None where no baseline was compared in pairs."""
+    """None where no baseline was compared in pairs. One that is known on too few prompts for an interval is taken only
+    where all are so."""
     compared = [
         Standing(way, way.rewarded_over)
         for way in ways
         if way.rewarded_over is not None and way.rewarded_over.value is not None
     ]
-    return max(compared, key=lambda one: one.baseline.accuracy.value or 0.0, default=None)
+    return max(compared, key=lambda one: (one.surely is not None, one.baseline.accuracy.value or 0.0), default=None)
 
 
 def verdict(ways: Sequence[Accuracy]) -> str | None:

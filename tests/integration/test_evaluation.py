@@ -248,9 +248,30 @@ def test_pairs_are_drawn_and_calls_are_forecast(folder, monkeypatch, capsys):
     assert code == 0 and "nothing was sent" in shown and not (folder / "outputs").exists()
     [line] = [line for line in shown.splitlines() if "│ verification" in line]
     assert f" {40 * 2 * 3} " in line
-    [line] = [line for line in shown.splitlines() if "│ evaluation" in line]
-    assert f" {40 * 2 + 5 * 3 * 3} " in line
+    once, flips = (line for line in shown.splitlines() if "│ evaluation" in line)
+    assert f" {40 * 2} " in once and f" {5 * 3 * 3} " in flips and "it is counted as calls" in shown
+    seen = {"tuned_prompts": (prompt_hash(messages("Name fruit 3.")),)}
+    (folder / "rules.json").write_text(dump_rule_set(make_rule_set(*RULES).model_copy(update=seen)), encoding="utf-8")
+    code, _, error = run_command(monkeypatch, capsys, *call[:-4], "--dry-run")
+    assert code == 2 and "the prompts of 2 of 60 pairs, such as row 7" in error
+    (folder / "rules.json").write_text(dump_rule_set(make_rule_set(*RULES)), encoding="utf-8")
     code, shown, _ = run_command(monkeypatch, capsys, *call, "--run-id", "r", "--no-cache")
     funnel = read_manifest(folder / "outputs/r").funnel
     assert code == 0 and "rows read: 60; pairs: 40; not drawn: 20" in shown
     assert (funnel.held_out_pairs, funnel.held_out_pairs_not_drawn, funnel.imbalances()) == (40, 20, [])
+
+
+def test_what_fails_when_asked_in_other_words_is_noted(folder, monkeypatch, capsys):
+    """And a budget that ends there stops the run as it does elsewhere."""
+    monkeypatch.chdir(folder)
+    scripted = ("--backend", "scripted", "--model", "tests.scripts:fails_in_other_words", "--no-prefect")
+    call = ("evaluate", "rules.json", "pairs.jsonl", *scripted, "--no-one-call", "--flip-sample", "5")
+    code, _, _ = run_command(monkeypatch, capsys, *call, "--run-id", "r")
+    failures = (folder / "outputs/r/failures.jsonl").read_text().splitlines()
+    assert code == 0 and len(failures) == 2 * 5 * 3 and all("not in these words" in line for line in failures)
+    pears, *_ = read(folder).rules
+    assert pears.flips == {"paraphrase 1": None, "paraphrase 2": None, "choice order": 0.0}
+    limit = ("--run-id", "limited", "--set", "budget.max_tokens_total=1")  # the verdicts are in the cache
+    code, _, error = run_command(monkeypatch, capsys, *call, *limit)
+    assert code == 3 and "the budget is spent" in error
+    assert read_manifest(folder / "outputs/limited").status == "stopped"

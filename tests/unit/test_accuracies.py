@@ -97,6 +97,17 @@ def test_intervals_of_slices_and_margins_go_by_prompts(matrix):
             )
 
 
+def test_a_slice_without_a_verdict_is_left_out(matrix):
+    """Its pairs may be those on which the verifier failed, or to which no rule applies."""
+    labels = {side: getattr(matrix, side).copy() for side in ("chosen", "rejected")}
+    labels["chosen"][:5] = NOT_APPLICABLE
+    values = ["rare"] * 5 + ["usual"] * (matrix.n_pairs - 5)
+    found = slice_accuracies(
+        dataclasses.replace(matrix, slices={"kind": values}, **labels), rules_of(matrix), RewardConfig(), 100, 0
+    )
+    assert [one.value for one in found] == ["usual"]
+
+
 def test_the_bootstrap_is_of_the_ratio_over_prompts_of_any_size_with_gaps():
     rng = np.random.default_rng(6)
     prompts = np.repeat(np.arange(60), rng.integers(1, 9, 60))

@@ -1,10 +1,15 @@
 """Comparisons where verdicts are missing, and where prompts have several pairs."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from autorule.compare_cli import print_comparison
 from autorule.evaluation.comparing import compare
 from autorule.evaluation.matrix import UNSCORED
+from autorule.records import content_id
+from autorule.run_folder import HELD_OUT_PAIRS
 from autorule.token_estimate import estimate_tokens
 from tests.conftest import make_rule_set
 from tests.evaluation_runs import write_evaluation
@@ -32,6 +37,22 @@ def test_pairs_on_which_the_verifier_failed_are_no_ties(tmp_path):
     [difference] = found.differences
     assert (difference.n_pairs, difference.n_unscored) == (200, 200) and difference.accuracy.low > 0.05
     assert own.question_tokens == sum(estimate_tokens(text) for text in RULES)
+
+
+def test_runs_without_a_pair_in_common_do_not_stop_the_others(tmp_path):
+    """As two small draws from one file."""
+    folders = []
+    for seed, text in enumerate(("Be brief.", "Be kind.", "Be odd.")):
+        matrix = simulate(np.random.default_rng(seed), (0.7,), n_prompts=50)
+        folders.append(write_evaluation(tmp_path / str(seed), make_rule_set(text), matrix))
+    table = pq.read_table(folders[2] / HELD_OUT_PAIRS)
+    others = pa.array([content_id("another pair", i) for i in range(50)])
+    table = table.set_column(table.schema.get_field_index("pair_id"), "pair_id", others)
+    pq.write_table(table, folders[2] / HELD_OUT_PAIRS)
+    found = compare(folders, rounds=50)
+    assert [one.n_pairs for one in found.differences] == [50, 0, 0]
+    assert [one.accuracy.value is None for one in found.differences] == [False, True, True]
+    print_comparison(found)
 
 
 def test_pairs_of_one_prompt_are_drawn_together(tmp_path):

@@ -95,8 +95,10 @@ def test_the_verdict_says_what_the_interval_says(over, words):
     value, low, high = over
     ways = [
         way("as rewarded", 0.6, None),
-        way("random", 0.5, Interval(value=0.1, low=0.05, high=0.2)),
+        way("random", 0.5, Interval(value=0.1, low=low and 0.05, high=high and 0.2)),
         way("longer response", 0.6, Interval(value=value, low=low, high=high)),
     ]
     assert words in verdict(ways)
     assert verdict(ways[:1]) is None
+    handful = way("reward model", 1.0, Interval(value=-0.2, low=None, high=None))
+    assert ("(longer response)" in verdict([*ways, handful])) == (low is not None)

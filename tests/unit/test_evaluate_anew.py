@@ -90,6 +90,16 @@ def test_a_new_folder_stands_next_to_the_run_also_when_that_is_where_one_is(tmp_
     assert evaluate_anew(subset, Path(), Asked(run_id="s")) == folder.parent / "s"
 
 
+def test_the_run_that_is_read_is_never_written_over(tmp_path, folder, autorule):
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**manifest, "status": "failed_with_results"}))
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    subset = save(tmp_path / "subset.json", of(RULES.rules[0]))
+    code, _, err = autorule("evaluate", subset, "--verdicts", folder, "--run-id", folder.name)
+    assert code == 2 and "holds the verdicts that are read" in err
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
 def test_rules_without_verdicts_are_named(tmp_path, folder, autorule):
     other = make_rule_set("Be brief.", "Be new.")
     code, _, err = autorule("evaluate", save(tmp_path / "o.json", other), "--verdicts", folder)

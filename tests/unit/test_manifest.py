@@ -1,8 +1,9 @@
 import pytest
 
 from autorule.config import ExtractConfig
+from autorule.evaluation.config import EvaluateConfig
 from autorule.manifest import Funnel
-from autorule.run_folder import RULE_SET, Run
+from autorule.run_folder import BASELINES, FLIPS, RULE_SET, Run
 from autorule.storage import write_text
 
 
@@ -40,6 +41,22 @@ def test_whatever_is_lost_is_named():
         "pairs_valid is 1, its parts 0",
     ]
     assert "verdicts is 5, its parts 6" in Funnel(completions=3, rewards=3, rules=2, verdicts=5).imbalances()
+
+
+def test_nothing_of_other_work_stays_whichever_attempt_left_it(tmp_path):
+    """The second attempt was killed before it had noted what the first had written."""
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("{}\n")
+    config = EvaluateConfig(pairs=rows, rules=rows, outputs=tmp_path, run_id="r")
+    for _ in range(2):
+        Run.start("evaluate-rules", config, {"pairs": rows})._lock.close()
+        for name in (BASELINES, FLIPS):
+            write_text(tmp_path / "r" / name, "of these settings")
+    looser = config.model_copy(update={"max_unscored": 0.5})
+    Run.start("evaluate-rules", looser, {"pairs": rows})._lock.close()
+    assert (tmp_path / "r" / FLIPS).exists(), "what may be missing changes no answer"
+    Run.start("evaluate-rules", looser.model_copy(update={"seed": 1}), {"pairs": rows})._lock.close()
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [".lock", "manifest.json", "parts"]
 
 
 @pytest.mark.parametrize(("change", "kept"), [({}, True), ({"shard_size": 3}, False)])

@@ -89,10 +89,10 @@ def test_the_promotion_split_is_fixed_and_independent_of_dev_and_test():
 def test_select_leaves_the_promotion_split_out_when_asked():
     matrix = simulate(np.random.default_rng(0), (0.75, 0.7), n_prompts=600)
     matrix = dataclasses.replace(matrix, rule_ids=tuple(rule.rule_id for rule in OLD.rules))
-    ids = [f"p{prompt}" for prompt in matrix.prompts]
+    pairs = [{"prompt_id": f"p{prompt}"} for prompt in matrix.prompts]
     held_out = promotion_split(matrix.prompts)
     for hold_out in (True, False):
-        after, found = select(OLD, matrix, ids, "best", "me", 0.05, rounds=100, hold_out_promotion=hold_out)
+        after, found = select(OLD, matrix, pairs, "best", "me", 0.05, rounds=100, hold_out_promotion=hold_out)
         dev = ~on_test(matrix.prompts) & ~(held_out & hold_out)
         assert set(after.tuned_prompts) == {f"p{prompt}" for prompt in matrix.prompts[dev]}
         assert found.n_dev_pairs + found.n_test_pairs == (600 - held_out.sum() if hold_out else 600)
