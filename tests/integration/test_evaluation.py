@@ -271,7 +271,9 @@ def test_what_fails_when_asked_in_other_words_is_noted(folder, monkeypatch, caps
     assert code == 0 and len(failures) == 2 * 5 * 3 and all("not in these words" in line for line in failures)
     pears, *_ = read(folder).rules
     assert pears.flips == {"paraphrase 1": None, "paraphrase 2": None, "choice order": 0.0}
+    call = ("evaluate", "rules.json", "pairs.jsonl", *SCRIPTED, "--no-one-call", "--flip-sample")
+    code, _, _ = run_command(monkeypatch, capsys, *call, "0")
     limit = ("--run-id", "limited", "--set", "budget.max_tokens_total=1")  # the verdicts are in the cache
-    code, _, error = run_command(monkeypatch, capsys, *call, *limit)
+    code, _, error = run_command(monkeypatch, capsys, *call, "5", *limit)
     assert code == 3 and "the budget is spent" in error
     assert read_manifest(folder / "outputs/limited").status == "stopped"
