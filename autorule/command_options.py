@@ -18,7 +18,7 @@ def _set_debug(value: bool) -> None:
     _debug = _debug or value
 
 
-Backend = Annotated[str | None, typer.Option(help="transformers_local, openai_compatible or scripted")]
+Backend = Annotated[str | None, typer.Option(help="transformers_local, vllm_engine, openai_compatible or scripted")]
 Model = Annotated[
     str | None, typer.Option(help="name on the server, or folder or hub name; the embedded one if left out")
 ]

@@ -56,6 +56,10 @@ def _backends() -> Iterator[Check]:
         )
     else:
         yield Check("backend transformers_local", True, "models in this process")
+    if importlib.util.find_spec("vllm") is None:
+        yield Check("backend vllm_engine", None, "vllm missing: pip install 'autorule[vllm]', for GPUs")
+    else:
+        yield Check("backend vllm_engine", True, "vLLM in this process")
     yield Check("backend scripted", True, "answers from a function or a file: no model")
 
 

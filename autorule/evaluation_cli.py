@@ -24,11 +24,12 @@ def register(app: typer.Typer, run_flow: RunFlow) -> None:
         rule_set: Annotated[Path, typer.Argument(metavar="RULE_SET", help="rule set: 03_rule_set.json of a run")],
         pairs: Annotated[Path | None, typer.Argument(help="held-out preference pairs, as for extract")] = None,
         verdicts: Annotated[
-            Path | None, typer.Option(help="folder of an evaluation: its verdicts are read, no model is asked")
+            Path | None,
+            typer.Option(help="folder of a run on held-out pairs: its verdicts are read, no model is asked"),
         ] = None,
         limit: Annotated[int | None, typer.Option(help="pairs drawn by seed; all if left out")] = None,
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", help="show calls, tokens and cost by stage; send nothing")
+            bool, typer.Option("--dry-run", help="show calls, tokens and cost by stage; send no prompt")
         ] = False,
         allow_leakage: Annotated[
             bool | None, typer.Option("--allow-leakage", help="count pairs whose prompts the rules know")
@@ -77,6 +78,8 @@ def register(app: typer.Typer, run_flow: RunFlow) -> None:
         """
         if (pairs is None) == (verdicts is None):
             raise ConfigError("give the held-out pairs, or --verdicts with the folder of an evaluation")
+        if dry_run and as_json:
+            raise ConfigError("--dry-run shows a table, and --json an evaluation: give one of them")
         if allow_leakage and leave_out_leaked:
             raise ConfigError("--allow-leakage counts the pairs that --leave-out-leaked leaves out: give one of them")
         options = {

@@ -50,7 +50,7 @@ def extract(
         int | None, typer.Option(help="extract so often, each with its own seed, and show which rules recur")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show calls, tokens and cost by stage; send nothing")
+        bool, typer.Option("--dry-run", help="show calls, tokens and cost by stage; send no prompt")
     ] = False,
     max_tokens_total: Annotated[int | None, typer.Option(help="stop cleanly when so many tokens are spent")] = None,
     max_cost: Annotated[

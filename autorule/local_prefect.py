@@ -44,7 +44,7 @@ class LocalPrefect(Record):
 def start(project: Path, port: int = 4200, limit: int = 2, gpus: int | None = None) -> LocalPrefect:
     """Starts server, work pool, limits, automation, deployments and worker, and returns when all are there.
 
-    `limit`: flow runs at once. `gpus`: shards of verification at once, over all runs; None: as it was, 1 at first.
+    `limit`: flow runs at once. `gpus`: runs with a model in their process at once; None: as it was, 1 at first.
     Raises ConfigError when the folder has no prefect.yaml, when they are up already, or the port is taken;
     LocalPrefectError when a step fails, with the last lines of its log.
     """

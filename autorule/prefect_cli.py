@@ -22,7 +22,8 @@ def start(
     port: Annotated[int, typer.Option(help="of the server, on loopback")] = 4200,
     limit: Annotated[int, typer.Option(min=1, help="flow runs at once")] = 2,
     gpus: Annotated[
-        int | None, typer.Option(min=1, help="shards of verification at once, over all runs (default: as it was; 1)")
+        int | None,
+        typer.Option(min=1, help="runs with a model in their process at once (default: as it was; 1 at first)"),
     ] = None,
     project: Project = Path(),
 ) -> None:
