@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items):
     groups = {}
     for item in items:
         mark = item.get_closest_marker("xdist_group")
-        groups[item] = mark.args[0] if mark else str(item.path)
+        groups[item] = mark.args[0] if mark else item.nodeid.partition("::")[0]
         if not mark:
             item.add_marker(pytest.mark.xdist_group(groups[item]))
     items.sort(key=lambda item: (groups[item] != PREFECT, "unit" in item.path.parts))

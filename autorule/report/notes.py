@@ -48,6 +48,11 @@ def _of_the_evaluation(found: Evaluation) -> Iterator[str]:
             f"{found.leaked_pairs:,} of {counted(found.n_pairs, 'pair')} have prompts that the rules were mined from "
             "or chosen by: the figures flatter the rules."
         )
+    if found.unscored_pairs:
+        yield (
+            f"The verifier failed on so much of {found.unscored_pairs:,} of {counted(found.n_pairs, 'pair')} that a side "
+            "has no reward: what is said of rewards goes by the others."
+        )
     if found.n_prompts < FEW_PROMPTS:
         yield (
             f"{counted(found.n_prompts, 'prompt')} only: intervals are wide and p-values below 0.001 come too often; "

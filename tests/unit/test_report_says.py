@@ -49,13 +49,15 @@ def warned(run):
     return re.findall(r'<p class="warning">.*?</p>', write_report(run).read_text(encoding="utf-8"))
 
 
-def test_leaked_pairs_and_unfinished_runs_are_warned_of(tmp_path):
-    run = evaluation_run(tmp_path, n_rules=3, n_prompts=30, rounds=100, changes={"leaked_pairs": 7})
+def test_leaked_and_unscored_pairs_and_unfinished_runs_are_warned_of(tmp_path):
+    changes = {"leaked_pairs": 7, "unscored_pairs": 2}
+    run = evaluation_run(tmp_path, n_rules=3, n_prompts=30, rounds=100, changes=changes)
     manifest = read_contents(run).manifest
     failed = manifest.model_copy(update={"status": "failed_with_results", "message": "shard <3> failed"})
     (run / MANIFEST).write_text(failed.model_dump_json())
     told = warned(run)
-    assert len(told) == 2 and "7 of 30 pairs" in told[1] and "mined from or chosen by" in told[1]
+    assert len(told) == 3 and "failed on so much of 2 of 30 pairs" in told[2]
+    assert "7 of 30 pairs" in told[1] and "mined from or chosen by" in told[1]
     assert "The run failed and left what results it had: shard &lt;3&gt; failed" in told[0]
 
 

@@ -55,14 +55,14 @@ def agreement(ours, theirs):
 
 @pytest.fixture(scope="module")
 def engine():
-    backend = VllmEngineBackend(ModelConfig(backend="vllm_engine", max_model_len=2048))
+    backend = VllmEngineBackend(ModelConfig(backend="vllm_engine", dtype="float32", max_model_len=2048))
     yield backend
     backend.close()
 
 
 @pytest.fixture(scope="module")
 def transformers(server):
-    return TransformersLocalBackend(ModelConfig(model=server.folder, dtype="bfloat16"))
+    return TransformersLocalBackend(ModelConfig(model=server.folder, dtype="float32"))
 
 
 def over_http(server, **fields):
@@ -73,12 +73,10 @@ def over_http(server, **fields):
 
 def test_in_process_p_yes_and_mass_are_those_of_transformers(server, engine, transformers):
     ours, theirs = p_yes(engine, requests_for()), p_yes(transformers, requests_for())
-    exact = p_yes(TransformersLocalBackend(ModelConfig(model=server.folder, dtype="float32")), requests_for())
     assert len(ours) == len(COMPLETIONS) * len(RULES.rules)
-    # These P(yes) lie close together, and two engines in bfloat16 are each some way off from float32: what can be asked
-    # of one is that it is no further off than the other. benchmarks/verification.py compares them on real completions.
-    assert agreement(ours, exact) >= agreement(theirs, exact) - 0.005
-    assert np.abs(ours - theirs).mean() <= 0.02
+    # In float32, where two engines differ by the order of sums alone; benchmarks/verification.py compares bfloat16.
+    assert agreement(ours, theirs) >= 0.999
+    assert np.abs(ours - theirs).max() <= 0.005
     first = next(iter(engine.score_choices(requests_for()))).result
     assert first.complete
     assert 0 < sum(first.probabilities.values()) <= 1.001

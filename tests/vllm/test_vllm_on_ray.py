@@ -33,7 +33,7 @@ def test_shards_go_to_an_engine_in_an_actor(tmp_path):
     common = {
         "completions": str(tmp_path / "completions.jsonl"), "rules": str(tmp_path / "rules.json"),
         "outputs": str(tmp_path / "outputs"), "cache": {"enabled": False}, "shard_size": 4,
-        "model": {"backend": "vllm_engine", "max_model_len": 1024},
+        "model": {"backend": "vllm_engine", "dtype": "float32", "max_model_len": 1024},
     }  # fmt: skip
     with prefect_in(project) as up:
         config = {**common, "run_id": "ray", "runner": {"engine": "ray", "workers": 1}}
@@ -49,4 +49,4 @@ def test_shards_go_to_an_engine_in_an_actor(tmp_path):
         manifest = RunManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
         assert manifest.funnel.verdicts == 2 * N_COMPLETIONS and not manifest.funnel.verdicts_unscored
         found.append(pq.read_table(folder / VERDICTS)["p_yes"].to_numpy())
-    assert found[0] == pytest.approx(found[1], abs=0.02)  # what is asked together changes last bits of bfloat16
+    assert found[0] == pytest.approx(found[1], abs=0.005)  # what is asked together changes last bits
