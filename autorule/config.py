@@ -68,7 +68,9 @@ class ModelConfig(Config):
     price_in: float | None = Field(None, ge=0, description="per million input tokens, in any currency")
     price_out: float | None = Field(None, ge=0, description="per million output tokens")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="of a local model: auto takes CUDA if there")
-    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on CUDA and in vLLM, else float32")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 on CUDA and in vLLM, else float32"
+    )
 
     @field_validator("base_url", mode="before")
     @classmethod

@@ -50,8 +50,8 @@ def _of_the_evaluation(found: Evaluation) -> Iterator[str]:
         )
     if found.unscored_pairs:
         yield (
-            f"The verifier failed on so much of {found.unscored_pairs:,} of {counted(found.n_pairs, 'pair')} that a side "
-            "has no reward: what is said of rewards goes by the others."
+            f"The verifier failed on so much of {found.unscored_pairs:,} of {counted(found.n_pairs, 'pair')} that a "
+            "side has no reward: what is said of rewards goes by the others."
         )
     if found.n_prompts < FEW_PROMPTS:
         yield (

@@ -7,8 +7,8 @@ import pytest
 from autorule.audit.records import HackingAudit
 from autorule.audit.training_records import TrainingAudit
 from autorule.rule_sets import dump_rule_set
+from tests.commands import autorule
 from tests.conftest import make_rule_set
-from tests.integration.test_reward_commands import autorule
 from tests.integration.test_trl import PROMPTS, SETTINGS, exported, tiny_model  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.slow

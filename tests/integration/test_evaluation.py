@@ -9,9 +9,8 @@ from autorule.evaluation.records import Evaluation
 from autorule.evaluation.run_manifest import read_manifest
 from autorule.rule_sets import Provenance, dump_rule_set, load_rule_set, prompt_hash
 from autorule.run_folder import EVALUATION
-from tests.commands import run_command
+from tests.commands import autorule, run_command
 from tests.conftest import make_rule_set, messages
-from tests.integration.test_reward_commands import autorule
 
 pytestmark = pytest.mark.slow
 RULES = ("Mention pears.", "Mention apples.", "Mention plums.")

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from autorule.rule_sets import dump_rule_set, load_rule_set
+from tests.commands import autorule
 from tests.conftest import make_rule_set
-from tests.integration.test_reward_commands import autorule
 
 pytestmark = pytest.mark.slow
 HOSTILE = "Say [bold]red[/] \x1b[31mand [link=https://evil.example]more[/link]."

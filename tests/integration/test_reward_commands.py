@@ -1,31 +1,15 @@
 """`autorule reward`, `export`, `export-data` and `preferences` as commands."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from autorule.rule_sets import dump_rule_set, load_rule_set
+from tests.commands import autorule
 from tests.conftest import make_rule_set
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 TEXTS = ("pears and apples", "pears", "plums", "FAIL")
-
-
-def autorule(*arguments, cwd, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "autorule", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == code, done.stderr[-2000:]
-    return done.stdout if code == 0 else done.stderr
 
 
 @pytest.fixture(scope="module")
