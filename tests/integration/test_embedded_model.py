@@ -211,20 +211,20 @@ def test_no_text_becomes_a_token_of_the_chat_template(tokens, text):
 
 def test_the_whole_job_on_a_few_pairs_runs_and_repeats_without_a_call(tmp_path):
     held_out = tmp_path / "held_out.jsonl"
-    held_out.write_text("".join(HELD_OUT.read_text(encoding="utf-8").splitlines(keepends=True)[:3]), encoding="utf-8")
+    held_out.write_text("".join(HELD_OUT.read_text(encoding="utf-8").splitlines(keepends=True)[:1]), encoding="utf-8")
     base = {
         "pairs": PAIRS,
         "held_out": held_out,
-        "limit": 6,
+        "limit": 4,
         "outputs": tmp_path,
         "cache": {"path": tmp_path / "c.sqlite"},
     }
-    config = build_config(ExtractConfig, load_preset(EMBEDDED), base, {"shard_size": 4, "synthesis": {"max_rules": 4}})
+    config = build_config(ExtractConfig, load_preset(EMBEDDED), base, {"shard_size": 2, "synthesis": {"max_rules": 4}})
     first, second = extract_rules.fn(config), extract_rules.fn(config)
     assert first.funnel.imbalances() == []
-    assert first.funnel.chains == 6
+    assert first.funnel.chains == 4
     assert first.funnel.rules > 0
-    assert first.funnel.verdicts == 6 * first.funnel.rules
+    assert first.funnel.verdicts == 2 * first.funnel.rules
     assert sum(counts.sent for counts in second.usage.values()) == 0
     files = [(tmp_path / m.run_id / "03_rule_set.json").read_bytes() for m in (first, second)]
     assert files[0] == files[1]
