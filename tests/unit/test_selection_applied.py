@@ -32,9 +32,9 @@ def inverted(rule):
 def selected(rule_set, matrix, **options):
     ids = tuple(rule.rule_id for rule in rule_set.rules)
     matrix = dataclasses.replace(matrix, rule_ids=ids)
-    prompt_ids = [f"p{prompt}" for prompt in matrix.prompts]
+    pairs = [{"prompt_id": f"p{prompt}"} for prompt in matrix.prompts]
     settings = {"method": "best", "by": "me", "rate": 0.05, "rounds": 100, **options}
-    return select(rule_set, matrix, prompt_ids, **settings)
+    return select(rule_set, matrix, pairs, **settings)
 
 
 def test_the_history_tells_the_test_of_what_was_written_pinned_rules_among_it():

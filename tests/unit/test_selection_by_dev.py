@@ -19,9 +19,9 @@ from tests.simulated_verdicts import simulate
 
 def selected(rule_set, matrix, **options):
     matrix = dataclasses.replace(matrix, rule_ids=tuple(rule.rule_id for rule in rule_set.rules))
-    prompt_ids = [f"p{prompt}" for prompt in matrix.prompts]
+    pairs = [{"prompt_id": f"p{prompt}"} for prompt in matrix.prompts]
     settings = {"method": "best", "by": "me", "rate": 0.05, "rounds": 100, **options}
-    return select(rule_set, matrix, prompt_ids, **settings)
+    return select(rule_set, matrix, pairs, **settings)
 
 
 def with_test_turned(matrix):
