@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from autorule import local_prefect
 from autorule.local_prefect import LocalPrefect
 from autorule.manifest import RunManifest
@@ -27,15 +29,18 @@ def free_port() -> int:
 
 @contextmanager
 def prefect_in(folder: Path) -> Iterator[LocalPrefect]:
-    """Prefect, up in a folder that gets what a worker needs; at the end nothing of it is left."""
+    """Prefect, up in a folder that gets what a worker needs; at the end nothing of it is left. The worker asks for runs
+    every second, not every ten."""
     shutil.copy(ROOT / "prefect.yaml", folder)
     for name in ("flows", "tasks", "examples", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    up = local_prefect.start(folder, port=free_port())
-    try:
-        yield up
-    finally:
-        local_prefect.stop(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")
+        up = local_prefect.start(folder, port=free_port())
+        try:
+            yield up
+        finally:
+            local_prefect.stop(folder)
     assert not local_prefect.is_alive(up.server) and not local_prefect.is_alive(up.worker)
 
 

