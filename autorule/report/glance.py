@@ -112,11 +112,12 @@ def _reward_figure(rewards: RewardDistributions) -> Figure:
 
 
 def _best(baselines: Mapping[str, Interval]) -> str:
-    """The best baseline with its figure; empty where there is none."""
+    """The best baseline with its figure; empty where there is none. One without an interval, known on few prompts, is
+    taken only where all are so."""
     known = {name: one for name, one in baselines.items() if one.value is not None}
     if not known:
         return ""
-    name = max(known, key=lambda own: known[own].value or 0.0)
+    name = max(known, key=lambda own: (known[own].low is not None, known[own].value or 0.0))
     return f"{way_name(name)} {interval_text(known[name])}"
 
 
