@@ -27,6 +27,8 @@ from autorule.tasks.stage_logs import results_text
 from autorule.tasks.steps import step
 
 Sides = list[tuple[Completion, Completion]]
+BASELINES_SHOWN = "baselines"
+"""Name of the progress: each order of one call is a step, and so is each pair that a reward model scores."""
 log = logging.getLogger(__name__)
 
 
@@ -42,7 +44,8 @@ def measure_baselines(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_sha
 def _measure_baselines(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards: int) -> None:
     backend = _backend(run, config)
     model = RewardModel(config.reward_model) if config.reward_model is not None else None
-    progress.announce("baselines", run.manifest.funnel.held_out_pairs)
+    n_calls = (2 * config.one_call + (model is not None)) * run.manifest.funnel.held_out_pairs
+    progress.announce(BASELINES_SHOWN, n_calls)
     started = time.monotonic()
     log.info("baselines begin: %s pairs", f"{run.manifest.funnel.held_out_pairs:,}")
     records = []
@@ -56,7 +59,6 @@ def _measure_baselines(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_sh
                     "chosen_model": best, "rejected_model": worst,
                 }
             )  # fmt: skip
-        progress.advance("baselines", len(sides))
     write_baselines(run.folder / BASELINES, records)
     run.note_file(BASELINES, len(records))
     run.add_usage("evaluation", backend.counts)
@@ -117,7 +119,8 @@ def _sides(run: Run, n_shards: int) -> Iterator[Sides]:
 
 
 def _ask_once(run: Run, rule_set: RuleSet, backend: CachedBackend, sides: Sides) -> list[OneCall]:
-    found, failures = one_call(sides, backend, rule_set.verification.max_conversation_chars)
+    longest = rule_set.verification.max_conversation_chars
+    found, failures = one_call(sides, backend, longest, lambda: progress.advance(BASELINES_SHOWN, 1))
     run.add_failures(failures)
     if len(failures) == 2 * len(sides):
         log.warning("one call about both: no answer at all, such as %s", failures[0].message)
@@ -127,6 +130,7 @@ def _ask_once(run: Run, rule_set: RuleSet, backend: CachedBackend, sides: Sides)
 def _model_scores(model: RewardModel, sides: Sides) -> list[tuple[float | None, float | None]]:
     conversations = [side.prompt + side.completion for pair in sides for side in pair]
     scores = model.scores(conversations)
+    progress.advance(BASELINES_SHOWN, len(sides))
     failed = [score for score in scores if isinstance(score, str)]
     if failed:
         log.warning("the reward model gave no score to %d of %d responses: %s", len(failed), len(scores), failed[0])

@@ -3,7 +3,7 @@
 Both orders are asked, since models lean towards a position (Zheng et al. 2023, arXiv 2306.05685, section 3.3).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from autorule.backends.base import Backend, ChoiceRequest, Question
 from autorule.conversation import ROLE_LABELS, final_view, longest_allowed
@@ -24,15 +24,20 @@ class OneCall(Record):
 
 
 def one_call(
-    sides: Sequence[tuple[Completion, Completion]], backend: Backend, max_chars: int
+    sides: Sequence[tuple[Completion, Completion]],
+    backend: Backend,
+    max_chars: int,
+    answered: Callable[[], None] = lambda: None,
 ) -> tuple[list[OneCall], list[Failure]]:
     """For each (chosen, rejected) the probabilities in both orders, and what failed.
 
-    `max_chars`: of the conversation that is shown; the longest texts lose their middle.
+    `max_chars`: of the conversation that is shown; the longest texts lose their middle. `answered` is called after each
+    answer: there are two for each pair.
     """
     found: list[dict[str, float]] = [{} for _ in sides]
     failures = []
     for request, _, result in backend.score_choices(list(_requests(sides, max_chars))):
+        answered()
         index, _, order = request.request_id.partition(":")
         chosen, other = ("A", "B") if order == "first" else ("B", "A")
         if isinstance(result, Failure):

@@ -254,9 +254,9 @@ def test_pairs_are_drawn_and_calls_are_forecast(folder, monkeypatch, capsys):
     code, _, error = run_command(monkeypatch, capsys, *call[:-4], "--dry-run")
     assert code == 2 and "the prompts of 2 of 60 pairs, such as row 7" in error
     (folder / "rules.json").write_text(dump_rule_set(make_rule_set(*RULES)), encoding="utf-8")
-    code, shown, _ = run_command(monkeypatch, capsys, *call, "--run-id", "r", "--no-cache")
+    code, shown, told = run_command(monkeypatch, capsys, *call, "--run-id", "r", "--no-cache")
     funnel = read_manifest(folder / "outputs/r").funnel
-    assert code == 0 and "rows read: 60; pairs: 40; not drawn: 20" in shown
+    assert code == 0 and "rows read: 60; pairs: 40; not drawn: 20" in shown and "baselines: 80 of 80" in told
     assert (funnel.held_out_pairs, funnel.held_out_pairs_not_drawn, funnel.imbalances()) == (40, 20, [])
 
 
