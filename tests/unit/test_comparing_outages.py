@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from autorule.compare_cli import print_comparison
-from autorule.evaluation.comparing import compare
+from autorule.evaluation.comparing import compare, read_run
 from autorule.evaluation.matrix import UNSCORED
+from autorule.evaluation.weighting import pair_accuracy, pair_scores
 from autorule.records import content_id
 from autorule.run_folder import HELD_OUT_PAIRS
 from autorule.token_estimate import estimate_tokens
@@ -37,6 +38,18 @@ def test_pairs_on_which_the_verifier_failed_are_no_ties(tmp_path):
     [difference] = found.differences
     assert (difference.n_pairs, difference.n_unscored) == (200, 200) and difference.accuracy.low > 0.05
     assert own.question_tokens == sum(estimate_tokens(text) for text in RULES)
+
+
+def test_pairs_that_either_set_has_seen_are_left_out_for_both(tmp_path):
+    matrix = simulate(np.random.default_rng(0), (0.7, 0.6, 0.6, 0.5), n_prompts=100)
+    plain = write_evaluation(tmp_path / "plain", make_rule_set(*OTHERS), matrix)
+    ids = pq.read_table(plain / HELD_OUT_PAIRS)["prompt_id"].to_pylist()
+    tuned = make_rule_set(*RULES).model_copy(update={"tuned_prompts": tuple(sorted(ids[:20]))})
+    found = compare([plain, write_evaluation(tmp_path / "tuned", tuned, matrix)], rounds=50)
+    assert [(run.n_pairs, run.n_seen) for run in found.runs] == [(80, 20), (80, 20)]
+    unseen = read_run(plain).matrix.of(np.arange(20, 100))
+    right = pair_accuracy(*pair_scores(unseen, np.ones(4)))
+    assert found.runs[0].accuracy.value == pytest.approx(np.nan_to_num(right, nan=0.5).mean())
 
 
 def test_runs_without_a_pair_in_common_do_not_stop_the_others(tmp_path):
