@@ -30,6 +30,9 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	rm -rf build/layers && mkdir -p build/layers
+	cp -R autorule build/layers/ && cp -R flows tasks build/layers/autorule/
+	cd build/layers && $(abspath $(BIN))/lint-imports --no-logo --no-cache $(CURDIR)/pyproject.toml
 
 format: setup
 	$(BIN)/ruff check --fix .

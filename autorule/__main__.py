@@ -1,5 +1,5 @@
 """`python -m autorule` is the command line."""
 
-from autorule.cli import main
+from autorule.commands.cli import main
 
 main()

@@ -20,6 +20,11 @@ def in_words(error: Exception) -> str:
     return " ".join(said.split())[:SAID_CHARS] or type(error).__name__
 
 
+def printable(text: str) -> str:
+    """The text without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 class AutoruleError(Exception):
     """A problem that the user can mend; the message names the thing, the value and the fix."""
 

@@ -14,14 +14,14 @@ from typing import Any
 from autorule.backends.answer_store import AnswerStore
 from autorule.backends.cached import CachedBackend
 from autorule.backends.scripted import ScriptedBackend
+from autorule.config.stages import RewardConfig, VerificationConfig
+from autorule.preferences.completions import completion_id
 from autorule.prompting import load_prompt
 from autorule.records import Completion, Message, Rule
 from autorule.rewards.rule_reward import rule_reward
-from autorule.rule_sets import RuleSet, VerificationSpec
-from autorule.stage_config import RewardConfig, VerificationConfig
-from autorule.verdict_tables import VerdictTable
-from autorule.verification import completion_id
-from autorule.verifier import Verifier
+from autorule.rules.rule_sets import RuleSet, VerificationSpec
+from autorule.verification.verdict_tables import VerdictTable
+from autorule.verification.verifier import Verifier
 
 RESULTS = Path(__file__).parent / "results" / "cached_verification.json"
 N_COMPLETIONS, N_RULES, ROUNDS = 2000, 25, 5

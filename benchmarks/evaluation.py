@@ -57,7 +57,7 @@ def main() -> None:
 
 def with_everything(matrix: Any, rng: np.random.Generator) -> Any:
     """The matrix with gaps, and with all else that statistics look at."""
-    from autorule.evaluation.matrix import NOT_APPLICABLE, UNSCORED, YES
+    from autorule.statistics.matrix import NOT_APPLICABLE, UNSCORED, YES
 
     n, shape = matrix.n_pairs, matrix.chosen.shape
     sides = {}

@@ -15,8 +15,8 @@ from loopback_server import stats
 from workload import candidates
 
 from autorule.backends import close_backends
-from autorule.config import ExtractConfig
-from autorule.run_folder import CANDIDATES, PAIRS, Run, write_records
+from autorule.config.runs import ExtractConfig
+from autorule.runs.run_folder import CANDIDATES, PAIRS, Run, write_records
 
 
 def extract(folder: str, pairs: str, base_url: str, concurrency: int, prefect: bool) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from typing import Any
 
 from extraction import machine, prefect_server, print_table
 
-from autorule.config import ScoreConfig
+from autorule.config.runs import ScoreConfig
+from autorule.config.stages import RewardConfig, VerificationConfig
 from autorule.prompting import load_prompt
 from autorule.records import Rule, content_id
-from autorule.rule_sets import RuleSet, VerificationSpec, dump_rule_set
-from autorule.stage_config import RewardConfig, VerificationConfig
+from autorule.rules.rule_sets import RuleSet, VerificationSpec, dump_rule_set
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "prefect_rows.json"
@@ -35,7 +35,7 @@ SETTLED_S = 15.0
 PATIENCE_S = 600.0
 SCORE = """
 import sys
-from autorule.config import ScoreConfig
+from autorule.config.runs import ScoreConfig
 from autorule.flows.score_completions import score_completions
 print(score_completions(ScoreConfig.model_validate_json(sys.argv[1])).status)
 """

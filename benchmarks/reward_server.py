@@ -58,10 +58,10 @@ def main() -> None:
 
 
 def start(folder: Path) -> tuple[str, "subprocess.Popen[bytes]"]:
+    from autorule.config.stages import RewardConfig, VerificationConfig
     from autorule.prompting import load_prompt
     from autorule.records import Rule
-    from autorule.rule_sets import RuleSet, VerificationSpec, dump_rule_set
-    from autorule.stage_config import RewardConfig, VerificationConfig
+    from autorule.rules.rule_sets import RuleSet, VerificationSpec, dump_rule_set
 
     config = VerificationConfig()
     spec = VerificationSpec.from_config(config, load_prompt(config.prompt_name))

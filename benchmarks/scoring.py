@@ -64,10 +64,10 @@ def main() -> None:
 
 
 def write_inputs(folder: Path, n_completions: int, n_rules: int) -> None:
+    from autorule.config.stages import RewardConfig, VerificationConfig
     from autorule.prompting import load_prompt
     from autorule.records import Rule
-    from autorule.rule_sets import RuleSet, VerificationSpec, dump_rule_set
-    from autorule.stage_config import RewardConfig, VerificationConfig
+    from autorule.rules.rule_sets import RuleSet, VerificationSpec, dump_rule_set
 
     with (folder / "completions.jsonl").open("w") as file:
         for i in range(n_completions):
@@ -85,7 +85,7 @@ def run(folder: Path, kill_at: int | None = None) -> dict[str, Any]:
     """Scores in a process of its own, which reports its progress; (verdicts done, resident MB) over time."""
     code = (
         "import sys, threading; from pathlib import Path; from autorule import progress\n"
-        "from autorule.config import ScoreConfig; from autorule.flows.score_completions import score_completions\n"
+        "from autorule.config.runs import ScoreConfig; from autorule.flows.score_completions import score_completions\n"
         f"folder = Path({str(folder)!r})\n"
         "done = 0\n"
         "def listen(step):\n"

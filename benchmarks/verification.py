@@ -92,7 +92,7 @@ def measure_transformers(folder: str, rounds: int) -> dict[str, Any]:
     """transformers alone, over several conversations in a row: in `layouts` it shares the process with vLLM's threads,
     and is timed over one or two."""
     from autorule.backends import open_backend
-    from autorule.config import ModelConfig
+    from autorule.config.models import ModelConfig
 
     local: Any = open_backend(ModelConfig(model=folder, dtype="bfloat16"))
     tokens, rng = local._load().tokens, random.Random(0)
@@ -142,7 +142,7 @@ def time_case(case: Case, engines: dict[str, Any], rng: random.Random) -> dict[s
 
 def make_case(tokens: Any, rng: random.Random, n_rules: int, length: int) -> Case:
     """Conversations whose shared part has about `length` tokens, enough of them for a thousand unique tokens."""
-    from autorule.verification import build_request, questions_of
+    from autorule.verification.direct import build_request, questions_of
 
     rules = make_rules(n_rules)
     questions = questions_of(rules)
@@ -162,10 +162,10 @@ def make_case(tokens: Any, rng: random.Random, n_rules: int, length: int) -> Cas
 
 
 def make_rules(n_rules: int) -> Any:
+    from autorule.config.stages import RewardConfig, VerificationConfig
     from autorule.prompting import load_prompt
     from autorule.records import Rule
-    from autorule.rule_sets import RuleSet, VerificationSpec
-    from autorule.stage_config import RewardConfig, VerificationConfig
+    from autorule.rules.rule_sets import RuleSet, VerificationSpec
 
     rules = [
         Rule(rule_id=f"r{i}", text=f"The response should give reason number {i} for what it claims.", support=1)
@@ -177,8 +177,8 @@ def make_rules(n_rules: int) -> Any:
 
 
 def make_conversation(rng: random.Random, n_tokens: int) -> Any:
+    from autorule.preferences.completions import completion_id
     from autorule.records import Completion, Message
-    from autorule.verification import completion_id
 
     words = WORDS.split()
     text = " ".join(rng.choice(words) for _ in range(n_tokens))
@@ -189,7 +189,7 @@ def make_conversation(rng: random.Random, n_tokens: int) -> Any:
 
 def open_engines(folder: str, base_url: str) -> dict[str, Any]:
     from autorule.backends import open_backend
-    from autorule.config import ModelConfig
+    from autorule.config.models import ModelConfig
 
     http = {"backend": "openai_compatible", "model": "verifier", "base_url": base_url}
     return {
@@ -226,9 +226,10 @@ def measure_agreement(folder: str, base_url: str, pairs: Path) -> dict[str, Any]
     import numpy as np
 
     from autorule.backends import open_backend
-    from autorule.config import ModelConfig
+    from autorule.config.models import ModelConfig
+    from autorule.preferences.completions import completion_id
     from autorule.records import Completion, Message
-    from autorule.verification import build_request, completion_id, questions_of
+    from autorule.verification.direct import build_request, questions_of
 
     rules = make_rules(10)
     questions = questions_of(rules)

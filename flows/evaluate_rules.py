@@ -3,8 +3,8 @@
 from prefect import flow
 
 from autorule.evaluation.config import EvaluateConfig
-from autorule.manifest import RunManifest
-from autorule.run_folder import Run
+from autorule.runs.manifest import RunManifest
+from autorule.runs.run_folder import Run
 from autorule.tasks.artifacts import shown
 from autorule.tasks.baselines import measure_baselines, measure_flips
 from autorule.tasks.evaluation import check_before_evaluation, evaluate_verdicts, split_held_out

@@ -2,9 +2,9 @@
 
 from prefect import flow
 
-from autorule.config import ExtractConfig
-from autorule.manifest import RunManifest
-from autorule.run_folder import Run
+from autorule.config.runs import ExtractConfig
+from autorule.runs.manifest import RunManifest
+from autorule.runs.run_folder import Run
 from autorule.tasks.artifacts import shown
 from autorule.tasks.chain_check import check_chains
 from autorule.tasks.interpretation import interpret_pairs

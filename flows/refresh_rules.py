@@ -5,12 +5,12 @@ from typing import Any
 
 from prefect import Flow, flow
 
-from autorule.config import RunConfig
+from autorule.config.runs import RunConfig
 from autorule.flows.evaluate_rules import evaluate_rules
 from autorule.flows.extract_rules import extract_rules
 from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.refresh_config import RefreshConfig
-from autorule.run_folder import RULE_SET, completed_before
+from autorule.runs.run_folder import RULE_SET, completed_before
 from autorule.tasks.limits import gpu_slot
 from autorule.tasks.refreshing import (
     Outcome,

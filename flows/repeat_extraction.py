@@ -4,12 +4,12 @@ from pathlib import Path
 
 from prefect import flow
 
-from autorule.budget import Budget, budget_of
-from autorule.config import ExtractConfig
+from autorule.config.runs import ExtractConfig
+from autorule.extraction.stability import Stability, stability
 from autorule.flows.extract_rules import extract_rules
-from autorule.rule_sets import load_rule_set
-from autorule.run_folder import RULE_SET, completed_before
-from autorule.stability import Stability, stability
+from autorule.rules.rule_sets import load_rule_set
+from autorule.runs.budget import Budget, budget_of
+from autorule.runs.run_folder import RULE_SET, completed_before
 from autorule.storage import write_text
 from autorule.tasks.limits import gpu_slot
 from autorule.tasks.run_names import run_id_for, run_name

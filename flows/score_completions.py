@@ -2,9 +2,9 @@
 
 from prefect import flow
 
-from autorule.config import ScoreConfig
-from autorule.manifest import RunManifest
-from autorule.run_folder import Run
+from autorule.config.runs import ScoreConfig
+from autorule.runs.manifest import RunManifest
+from autorule.runs.run_folder import Run
 from autorule.tasks.artifacts import shown
 from autorule.tasks.preparation import check_before_scoring, split_completions, use_rule_set
 from autorule.tasks.run_names import run_id_for, run_name

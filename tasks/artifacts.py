@@ -18,17 +18,17 @@ from prefect.artifacts import (
 )
 from prefect.events import emit_event
 
-from autorule import stopping
-from autorule.evaluation.records import Evaluation
-from autorule.evaluation_terminal import shown_interval
+from autorule.backends import stopping
 from autorule.report.steps import funnel_steps
-from autorule.rule_sets import load_rule_set
-from autorule.run_folder import EVALUATION, RULE_SET, Run
+from autorule.rules.rule_sets import load_rule_set
+from autorule.runs.run_folder import EVALUATION, RULE_SET, Run
+from autorule.statistics.records import Evaluation
 from autorule.tasks.never_fatal import never_fatal
 from autorule.tasks.progress_bars import progress_bars
 from autorule.tasks.stage_logs import let_counts_through, log_funnel
 from autorule.tasks.steps import in_flow_run
 from autorule.tasks.table_cells import cell
+from autorule.terminal.evaluation import shown_interval
 
 MOST_ROWS = 50
 """Of a table: the rest is in the run folder, and on the report's page."""

@@ -7,10 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from autorule import progress
 from autorule.backends import open_cached
 from autorule.backends.cached import CachedBackend
-from autorule.budget import budget_of
 from autorule.errors import BudgetSpentError
 from autorule.evaluation.baseline_table import write_baselines
 from autorule.evaluation.config import EvaluateConfig
@@ -18,8 +16,10 @@ from autorule.evaluation.flips import flip_rates
 from autorule.evaluation.one_call import OneCall, one_call
 from autorule.records import Completion
 from autorule.rewards.reward_model import RewardModel
-from autorule.rule_sets import RuleSet
-from autorule.run_folder import BASELINES, FLIPS, Run, part_path, read_records
+from autorule.rules.rule_sets import RuleSet
+from autorule.runs import progress
+from autorule.runs.budget import budget_of
+from autorule.runs.run_folder import BASELINES, FLIPS, Run, part_path, read_records
 from autorule.storage import write_text
 from autorule.tasks.preparation import COMPLETIONS
 from autorule.tasks.shards import read_parts

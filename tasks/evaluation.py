@@ -8,22 +8,22 @@ from autorule.evaluation.config import EvaluateConfig
 from autorule.evaluation.evaluate import evaluate
 from autorule.evaluation.pair_table import SEEN, leaked_pairs, pair_rows, write_pair_table
 from autorule.evaluation.reading import read_flips, read_matrix, read_position_bias
-from autorule.evaluation.records import Evaluation
 from autorule.evaluation.too_many_failures import unscored_message
+from autorule.preferences.completions import completions_of
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.readers import check_file
 from autorule.preferences.reading import read_pairs
 from autorule.preferences.sampling import sample_pairs
 from autorule.records import Completion, PreferencePair, RejectedRow
 from autorule.rewards.reward_model import RewardModel
-from autorule.rule_sets import RuleSet, load_rule_set, prompt_keys
-from autorule.run_folder import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, Run
+from autorule.rules.rule_sets import RuleSet, load_rule_set, prompt_keys
+from autorule.runs.run_folder import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, Run
+from autorule.statistics.records import Evaluation
 from autorule.storage import write_text
 from autorule.tasks.preparation import COMPLETIONS, check_model, common_reason
 from autorule.tasks.shards import write_parts
 from autorule.tasks.stage_logs import log_funnel
 from autorule.tasks.steps import step
-from autorule.verification import completions_of
 
 
 def check_before_evaluation(config: EvaluateConfig) -> RuleSet:

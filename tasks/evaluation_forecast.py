@@ -3,14 +3,14 @@ looked up."""
 
 from collections.abc import Iterable
 
+from autorule.backends.token_estimate import estimate_tokens
 from autorule.evaluation.config import EvaluateConfig
-from autorule.forecast import StageForecast, Tally
+from autorule.extraction.forecast import StageForecast, Tally
 from autorule.prompting import render_messages
 from autorule.records import PreferencePair, Rule
-from autorule.rule_sets import RuleSet
+from autorule.rules.rule_sets import RuleSet
 from autorule.tasks.evaluation import HeldOutPairs, check_before_evaluation
-from autorule.token_estimate import estimate_tokens
-from autorule.verifier_variants import variants
+from autorule.verification.variants import variants
 
 WRITTEN_TOKENS = 300
 """Of a verdict after free text, where nothing is known yet."""

@@ -8,7 +8,7 @@ from prefect.artifacts import create_table_artifact
 from autorule.export import export_rule_set
 from autorule.export.config import ExportConfig
 from autorule.export.folders import check_target
-from autorule.rule_sets import load_rule_set
+from autorule.rules.rule_sets import load_rule_set
 from autorule.tasks.never_fatal import never_fatal
 from autorule.tasks.steps import in_flow_run, step
 

@@ -10,18 +10,19 @@ from itertools import islice
 from autorule.backends import open_cached
 from autorule.backends.base import GenerateRequest
 from autorule.backends.cached import CachedBackend
-from autorule.chain_check import build_request as build_check_request
-from autorule.config import CacheConfig, ExtractConfig, ModelConfig
+from autorule.backends.token_estimate import estimate_message_tokens, estimate_tokens
+from autorule.config.models import CacheConfig, ModelConfig
+from autorule.config.runs import ExtractConfig
 from autorule.errors import ParseError
-from autorule.forecast import StageForecast, Tally, sum_of
-from autorule.interpretation import build_request, given_interpretation, orders_to_ask, parse_interpretation
-from autorule.mining import build_request as build_mining_request
-from autorule.mining import parse_rules
+from autorule.extraction.chain_check import build_request as build_check_request
+from autorule.extraction.forecast import StageForecast, Tally, sum_of
+from autorule.extraction.interpretation import build_request, given_interpretation, orders_to_ask, parse_interpretation
+from autorule.extraction.mining import build_request as build_mining_request
+from autorule.extraction.mining import parse_rules
 from autorule.preferences.reading import read_pairs
 from autorule.prompting import load_prompt, render_messages
 from autorule.records import Interpretation, ModelOutput, PreferencePair
 from autorule.tasks.preparation import check_before_extraction, drawn_pairs, held_out_fields
-from autorule.token_estimate import estimate_message_tokens, estimate_tokens
 
 CHAIN_TOKENS = 1500
 """Of a reasoning model about one pair, where nothing is known yet."""

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from autorule import progress
-from autorule.asking import ask
 from autorule.backends import open_backend, open_cached
+from autorule.backends.asking import ask
 from autorule.backends.base import GenerateRequest
-from autorule.budget import budget_of
-from autorule.config import ExtractConfig
-from autorule.interpretation import build_request, given_interpretation, orders_to_ask, parse_interpretation
+from autorule.config.runs import ExtractConfig
+from autorule.extraction.interpretation import build_request, given_interpretation, orders_to_ask, parse_interpretation
 from autorule.prompting import load_prompt
 from autorule.records import CallCounts, Failure, Interpretation, ModelOutput, Order, PreferencePair
-from autorule.run_folder import INTERPRETATIONS, PAIRS, Run, part_path, read_records
+from autorule.runs import progress
+from autorule.runs.budget import budget_of
+from autorule.runs.run_folder import INTERPRETATIONS, PAIRS, Run, part_path, read_records
 from autorule.tasks.shard_tasks import ShardReport, shard_task
 from autorule.tasks.shards import run_shards, write_shard
 from autorule.tasks.stage_logs import log_failures

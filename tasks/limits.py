@@ -17,9 +17,9 @@ from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectNotFound
 
-from autorule import stopping
-from autorule.config import ModelConfig
-from autorule.prefect_setup import GPU_LIMIT
+from autorule.backends import stopping
+from autorule.config.models import ModelConfig
+from autorule.local_prefect.setup import GPU_LIMIT
 from autorule.tasks.steps import in_flow_run
 
 ENDPOINT_LIMIT = "autorule-endpoint-"

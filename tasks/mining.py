@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-from autorule import progress
-from autorule.asking import ask
 from autorule.backends import open_backend, open_cached
-from autorule.budget import budget_of
-from autorule.config import ExtractConfig, ModelConfig
+from autorule.backends.asking import ask
+from autorule.config.models import ModelConfig
+from autorule.config.runs import ExtractConfig
 from autorule.errors import ParseError
-from autorule.linting import sets_aside
-from autorule.mining import build_request, candidates_from, parse_rules
+from autorule.extraction.mining import build_request, candidates_from, parse_rules
 from autorule.prompting import load_prompt, render_messages
 from autorule.records import CallCounts, CandidateRule, ChainCheck, Failure, Interpretation, PreferencePair
-from autorule.run_folder import CANDIDATES, CHECKS, INTERPRETATIONS, PAIRS, Run, part_path, read_records
+from autorule.rules.linting import sets_aside
+from autorule.runs import progress
+from autorule.runs.budget import budget_of
+from autorule.runs.run_folder import CANDIDATES, CHECKS, INTERPRETATIONS, PAIRS, Run, part_path, read_records
 from autorule.tasks.shard_tasks import ShardReport, shard_task
 from autorule.tasks.shards import run_shards, write_shard
 from autorule.tasks.stage_logs import log_failures

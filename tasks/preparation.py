@@ -5,24 +5,24 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autorule.backends import open_backend
-from autorule.completions import read_completions
-from autorule.config import ExtractConfig, ModelConfig, ScoreConfig
+from autorule.backends.text_vectors import check_vectoriser
+from autorule.config.models import ModelConfig
+from autorule.config.runs import ExtractConfig, ScoreConfig
 from autorule.errors import InputError
 from autorule.evaluation.pair_table import pair_rows, write_pair_table
+from autorule.preferences.completions import completions_of, read_completions
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.readers import check_file
 from autorule.preferences.reading import read_pairs
 from autorule.preferences.sampling import sample_pairs
 from autorule.prompting import load_prompt
 from autorule.records import Completion, Messages, PreferencePair, RejectedRow, RejectionReason, content_id
-from autorule.rule_sets import RuleSet, check_verification_prompt, dump_rule_set, load_rule_set, prompt_keys
-from autorule.run_folder import HELD_OUT_PAIRS, PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run
-from autorule.similarity import check_vectoriser
+from autorule.rules.rule_sets import RuleSet, check_verification_prompt, dump_rule_set, load_rule_set, prompt_keys
+from autorule.runs.run_folder import HELD_OUT_PAIRS, PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run
 from autorule.storage import write_text
 from autorule.tasks.shards import read_parts, write_parts
 from autorule.tasks.stage_logs import log_funnel
 from autorule.tasks.steps import step
-from autorule.verification import completions_of
 
 COMPLETIONS = "completions.jsonl"
 """Only as parts: the completions to score, from either flow."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from autorule.progress import Step, listening
+from autorule.runs.progress import Step, listening
 from autorule.tasks.never_fatal import never_fatal
 from autorule.tasks.steps import in_flow_run
 

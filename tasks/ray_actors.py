@@ -4,6 +4,7 @@ A Ray task would load the model again: Ray starts a new process for every task t
 """
 
 import importlib
+import os
 import queue
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,9 +15,9 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
-from autorule.config import ModelConfig
+from autorule.config.models import ModelConfig
+from autorule.config.runner import RunnerConfig
 from autorule.errors import ConfigError, MissingExtraError
-from autorule.runner_config import RunnerConfig
 
 RESTARTS = 2
 """Of an actor whose process died; its shard is then done again."""
@@ -42,8 +43,6 @@ class ActorTaskRunner(ThreadPoolTaskRunner):
 
     def __enter__(self) -> "ActorTaskRunner":
         ray = _ray()
-        from autorule.tasks.runners import ray_settings
-
         if not ray.is_initialized():
             ray.init(self._config.address, **ray_settings(self._config))
             self._owns_ray = True
@@ -99,6 +98,14 @@ class ActorTaskRunner(ThreadPoolTaskRunner):
             retry_delay_seconds=task.retry_delay_seconds,
             retry_condition_fn=task.retry_condition_fn,
         )
+
+
+def ray_settings(config: RunnerConfig) -> dict[str, Any]:
+    """For ray.init: nothing for a cluster that is there, else a local one without a dashboard."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if config.address is not None:
+        return {}
+    return {"num_cpus": config.workers or os.cpu_count() or 1, "include_dashboard": False}
 
 
 def _ray() -> Any:

@@ -7,26 +7,26 @@ from typing import Literal
 from prefect.artifacts import create_markdown_artifact
 
 from autorule.audit.hacking import AuditConfig, audit_rule_set
-from autorule.audit_terminal import exploit_message, unmeasured_message
 from autorule.errors import ConfigError, RuleSetError
 from autorule.evaluation.apply import select
-from autorule.evaluation.choosing import methods
 from autorule.evaluation.reading import matrix_pairs, read_matrix
 from autorule.export.rubrics import escape_markdown
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.readers import check_file
 from autorule.preferences.reading import read_pairs
-from autorule.promotion import NotComparedError
 from autorule.records import Record
 from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.promoting import promote
+from autorule.registry.promotion import NotComparedError
 from autorule.registry.refresh_config import RefreshConfig
-from autorule.rule_editing import save_rule_set
-from autorule.rule_sets import dump_rule_set, load_rule_set
-from autorule.run_folder import RULE_SET
+from autorule.rules.editing import save_rule_set
+from autorule.rules.rule_sets import dump_rule_set, load_rule_set
+from autorule.runs.run_folder import RULE_SET
+from autorule.statistics.choosing import methods
 from autorule.tasks.never_fatal import never_fatal
 from autorule.tasks.preparation import check_model
 from autorule.tasks.steps import in_flow_run, step
+from autorule.terminal.audit import exploit_message, unmeasured_message
 
 SELECTED = "07_selected_rule_set.json"
 

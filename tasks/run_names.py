@@ -7,9 +7,9 @@ from typing import Any
 from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 
-from autorule.config import EMBEDDED
+from autorule.config.models import EMBEDDED
 from autorule.report.text import visible
-from autorule.run_folder import RULE_SET, new_run_id
+from autorule.runs.run_folder import RULE_SET, new_run_id
 
 DATA = ("pairs", "completions", "rules")
 """The setting that names the data, in the order in which they are looked for."""

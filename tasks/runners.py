@@ -12,11 +12,13 @@ from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from autorule import stopping
-from autorule.config import ModelConfig, RunConfig
+from autorule.backends import stopping
+from autorule.config.models import ModelConfig
+from autorule.config.runner import RunnerConfig
+from autorule.config.runs import RunConfig
 from autorule.errors import ConfigError, MissingExtraError
-from autorule.runner_config import RunnerConfig
 from autorule.tasks.limits import IN_PROCESS, gpu_slot
+from autorule.tasks.ray_actors import ActorTaskRunner, ray_settings
 from autorule.tasks.steps import in_flow_run
 
 PARALLEL_SHARDS = 4
@@ -34,8 +36,6 @@ class ShardRunner:
     def for_model(self, model: ModelConfig) -> TaskRunner[Any]:
         """The task runner for shards that ask `model`."""
         if model.backend in IN_PROCESS and self.config.engine == "ray":
-            from autorule.tasks.ray_actors import ActorTaskRunner
-
             return self._opened(model.model_dump_json(), lambda: ActorTaskRunner(self.config, model))
         if self.config.engine == "threads":  # the model stays in the GPU's memory until the run ends: so does the slot
             self._stack.enter_context(gpu_slot(model))
@@ -101,11 +101,3 @@ def open_runner(config: RunnerConfig) -> TaskRunner[Any]:
         return RayTaskRunner(address=config.address, init_kwargs=ray_settings(config))
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or config.engine, config.engine, f"runner.engine {config.engine}") from error
-
-
-def ray_settings(config: RunnerConfig) -> dict[str, Any]:
-    """For ray.init: nothing for a cluster that is there, else a local one without a dashboard."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if config.address is not None:
-        return {}
-    return {"num_cpus": config.workers or os.cpu_count() or 1, "include_dashboard": False}

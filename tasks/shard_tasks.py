@@ -12,12 +12,12 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
-from autorule import progress
-from autorule.config import ModelConfig
-from autorule.finished_shards import find_finished, note_finished, shard_key
+from autorule.config.models import ModelConfig
 from autorule.prompting import load_prompt
 from autorule.records import CallCounts, Record, Stage
-from autorule.run_folder import FAILURES, PARTS, RULE_SET, part_path
+from autorule.runs import progress
+from autorule.runs.finished_shards import find_finished, note_finished, shard_key
+from autorule.runs.run_folder import FAILURES, PARTS, RULE_SET, part_path
 from autorule.tasks.limits import endpoint_slots
 
 RETRY_AFTER_S = [2, 10, 60]

@@ -17,12 +17,12 @@ from prefect import Task, unmapped
 from prefect.futures import PrefectFuture, as_completed
 from pydantic import BaseModel
 
-from autorule import progress
-from autorule.config import ModelConfig
+from autorule.config.models import ModelConfig
 from autorule.errors import RunFailedError
 from autorule.records import CallCounts, Failure, Stage
 from autorule.report.text import shortened
-from autorule.run_folder import FAILURES, RecordType, Run, part_path, read_records, write_records
+from autorule.runs import progress
+from autorule.runs.run_folder import FAILURES, RecordType, Run, part_path, read_records, write_records
 from autorule.tasks.runners import PARALLEL_SHARDS, current_runner
 from autorule.tasks.shard_tasks import ShardReport
 from autorule.tasks.stage_logs import StageLog

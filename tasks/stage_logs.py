@@ -9,12 +9,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from autorule import progress
-from autorule.manifest import Funnel
 from autorule.records import CallCounts, Failure, Stage
 from autorule.report.steps import funnel_steps
 from autorule.report.text import shortened
-from autorule.run_folder import Run
+from autorule.runs import progress
+from autorule.runs.manifest import Funnel
+from autorule.runs.run_folder import Run
 from autorule.tasks.steps import in_flow_run
 
 MOST_ROWS = 10

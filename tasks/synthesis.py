@@ -5,17 +5,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from autorule import progress
-from autorule.asking import ask
 from autorule.backends import open_cached
+from autorule.backends.asking import ask
 from autorule.backends.base import GenerateRequest
 from autorule.backends.cached import CachedBackend
-from autorule.budget import budget_of
-from autorule.config import ExtractConfig
-from autorule.controls import with_control
+from autorule.backends.text_vectors import Vectoriser, open_vectoriser
+from autorule.config.runs import ExtractConfig
+from autorule.config.stages import SynthesisConfig
 from autorule.errors import RunFailedError
-from autorule.linting import sets_aside
-from autorule.merging import (
+from autorule.extraction.controls import with_control
+from autorule.extraction.merging import (
     apply_merge,
     build_request,
     build_review,
@@ -24,9 +23,7 @@ from autorule.merging import (
     parse_review,
     read_merge,
 )
-from autorule.prompting import Prompt, load_prompt
-from autorule.records import CandidateRule, Failure, ModelOutput, PreferencePair, Rule
-from autorule.rule_checks import (
+from autorule.extraction.rule_checks import (
     apply_split,
     build_contradictions,
     build_split,
@@ -35,13 +32,7 @@ from autorule.rule_checks import (
     parse_split,
     to_compare,
 )
-from autorule.rule_sets import Provenance, RuleSet, VerificationSpec, dump_rule_set, prompt_keys
-from autorule.rule_text import new_rule_id
-from autorule.run_folder import CANDIDATES, DROPPED, FAILURES, PAIRS, RULE_SET, Run, read_records
-from autorule.similarity import Vectoriser, open_vectoriser, similar_pairs
-from autorule.stage_config import SynthesisConfig
-from autorule.storage import write_text
-from autorule.synthesis import (
+from autorule.extraction.synthesis import (
     Draft,
     Dropped,
     after_round,
@@ -57,6 +48,16 @@ from autorule.synthesis import (
     merge_groups,
     vectors_of,
 )
+from autorule.prompting import Prompt, load_prompt
+from autorule.records import CandidateRule, Failure, ModelOutput, PreferencePair, Rule
+from autorule.rules.linting import sets_aside
+from autorule.rules.rule_sets import Provenance, RuleSet, VerificationSpec, dump_rule_set, prompt_keys
+from autorule.rules.similarity import similar_pairs
+from autorule.rules.text import new_rule_id
+from autorule.runs import progress
+from autorule.runs.budget import budget_of
+from autorule.runs.run_folder import CANDIDATES, DROPPED, FAILURES, PAIRS, RULE_SET, Run, read_records
+from autorule.storage import write_text
 from autorule.tasks.stage_logs import counted, results_text
 from autorule.tasks.steps import step
 

@@ -2,21 +2,22 @@
 
 from pathlib import Path
 
-from autorule import progress
 from autorule.backends import open_backend, open_cached
-from autorule.budget import budget_of
-from autorule.config import BudgetConfig, CacheConfig, ModelConfig, RunConfig
+from autorule.config.models import BudgetConfig, CacheConfig, ModelConfig
+from autorule.config.runs import RunConfig
+from autorule.config.stages import Config
 from autorule.records import Completion, Failure, RewardRecord
 from autorule.rewards.rule_reward import rule_reward
-from autorule.rule_sets import RuleSet, load_rule_set
-from autorule.run_folder import REWARDS, RULE_SET, VERDICTS, Run, part_path, read_records
-from autorule.stage_config import Config
+from autorule.rules.rule_sets import RuleSet, load_rule_set
+from autorule.runs import progress
+from autorule.runs.budget import budget_of
+from autorule.runs.run_folder import REWARDS, RULE_SET, VERDICTS, Run, part_path, read_records
 from autorule.tasks.preparation import COMPLETIONS
 from autorule.tasks.shard_tasks import ShardReport, shard_task
 from autorule.tasks.shards import run_shards, write_shard
 from autorule.tasks.stage_logs import log_failures
-from autorule.verdict_tables import VerdictTable, join_tables, write_rewards
-from autorule.verifier import Verifier
+from autorule.verification.verdict_tables import VerdictTable, join_tables, write_rewards
+from autorule.verification.verifier import Verifier
 
 
 class VerifierConfig(Config):

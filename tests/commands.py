@@ -6,7 +6,7 @@ from io import StringIO
 
 import pytest
 
-from autorule.cli import main
+from autorule.commands.cli import main
 
 
 def run_command(monkeypatch, capsys, *arguments):

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import settings
 
 from autorule.backends import close_backends
+from autorule.config.stages import RewardConfig, VerificationConfig
+from autorule.preferences.completions import completion_id
 from autorule.preferences.fields import pair_id
 from autorule.prompting import load_prompt
 from autorule.records import Completion, Message, Messages, PreferencePair, Rule
-from autorule.rule_sets import RuleSet, VerificationSpec
-from autorule.rule_text import new_rule_id
-from autorule.stage_config import RewardConfig, VerificationConfig
-from autorule.verification import completion_id
+from autorule.rules.rule_sets import RuleSet, VerificationSpec
+from autorule.rules.text import new_rule_id
 
 PREFECT = "prefect"
 """The group of the files that start Prefect's servers and workers."""

@@ -9,10 +9,10 @@ from autorule.evaluation.config import EvaluateConfig
 from autorule.evaluation.evaluate import evaluate
 from autorule.evaluation.pair_table import SLICE, write_pair_table
 from autorule.records import CallCounts, Verdict, content_id
-from autorule.rule_sets import dump_rule_set
-from autorule.run_folder import BASELINES, EVALUATION, HELD_OUT_PAIRS, RULE_SET, VERDICTS, Run
+from autorule.rules.rule_sets import dump_rule_set
+from autorule.runs.run_folder import BASELINES, EVALUATION, HELD_OUT_PAIRS, RULE_SET, VERDICTS, Run
 from autorule.storage import write_text
-from autorule.verdict_tables import VerdictTable
+from autorule.verification.verdict_tables import VerdictTable
 from tests.conftest import make_completion
 
 LABELS = {1: "yes", 0: "no", 2: "not_applicable", -1: None}

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from autorule.evaluation.matrix import NO, NOT_APPLICABLE, YES, PairMatrix
+from autorule.statistics.matrix import NO, NOT_APPLICABLE, YES, PairMatrix
 
 PAIRS_PER_PROMPT = 20
 

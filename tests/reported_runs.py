@@ -6,16 +6,16 @@ import re
 
 import numpy as np
 
-from autorule.config import ExtractConfig
+from autorule.config.runs import ExtractConfig
 from autorule.evaluation.config import EvaluateConfig
 from autorule.evaluation.evaluate import evaluate
-from autorule.evaluation.matrix import UNSCORED
 from autorule.records import CallCounts, Completion, Rule, Verdict
 from autorule.rewards.rule_reward import rule_reward
-from autorule.rule_sets import RuleSet, dump_rule_set
-from autorule.run_folder import EVALUATION, REWARDS, RULE_SET, Run
+from autorule.rules.rule_sets import RuleSet, dump_rule_set
+from autorule.runs.run_folder import EVALUATION, REWARDS, RULE_SET, Run
+from autorule.statistics.matrix import UNSCORED
 from autorule.storage import write_text
-from autorule.verdict_tables import write_rewards
+from autorule.verification.verdict_tables import write_rewards
 from tests.conftest import make_completion, make_rule_set
 from tests.simulated_verdicts import simulate
 

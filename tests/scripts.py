@@ -10,9 +10,9 @@ import re
 
 from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
 from autorule.backends.scripted import ScriptedBackend
+from autorule.config.stages import VerificationConfig
 from autorule.prompting import load_prompt
 from autorule.records import Failure, ModelOutput, Usage
-from autorule.stage_config import VerificationConfig
 
 THEMES = (
     "state the answer in the first sentence",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autorule.evaluation.matrix import PairMatrix
+from autorule.statistics.matrix import PairMatrix
 
 
 def simulate(rng, agreements, n_prompts=1500, per_prompt=1, spread=0.0, discordant=None, duplicates=(), flips=0.03):

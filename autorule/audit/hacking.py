@@ -9,21 +9,21 @@ from statistics import fmean
 import numpy as np
 from pydantic import Field
 
-from autorule import progress
 from autorule.audit.probing import Drawn, Probe, draw_prompts, make_probes
 from autorule.audit.records import CanaryResult, HackingAudit, RuleResult, Share
 from autorule.backends import open_cached
-from autorule.config import CacheConfig, ModelConfig
+from autorule.config.models import CacheConfig, ModelConfig
+from autorule.config.stages import Config
 from autorule.errors import MissingExtraError
-from autorule.evaluation.agreement import wilson
-from autorule.evaluation.records import Interval
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.reading import read_pairs
 from autorule.records import CallCounts, Completion, RewardRecord, Verdict
 from autorule.rewards.rule_reward import rule_reward
-from autorule.rule_sets import RuleSet
-from autorule.stage_config import Config
-from autorule.verifier import Verifier
+from autorule.rules.rule_sets import RuleSet
+from autorule.runs import progress
+from autorule.statistics.agreement import wilson
+from autorule.statistics.records import Interval
+from autorule.verification.verifier import Verifier
 
 EQUAL = 1e-9
 """Rewards nearer to each other than this are the same: sums of the same verdicts differ by rounding."""

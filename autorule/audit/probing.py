@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from autorule.audit.canaries import CANARIES, Case, derangement
 from autorule.errors import ConfigError, InputError
+from autorule.preferences.completions import completion_id
 from autorule.preferences.sampling import draw
 from autorule.records import Completion, Message, Messages, PreferencePair, RejectedRow
-from autorule.rule_sets import RuleSet, prompt_hash
-from autorule.verification import completion_id
+from autorule.rules.rule_sets import RuleSet, prompt_hash
 
 
 class Drawn(NamedTuple):

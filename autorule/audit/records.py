@@ -1,7 +1,7 @@
 """What an audit with canaries finds, as records."""
 
-from autorule.evaluation.records import Interval
 from autorule.records import CallCounts, Record
+from autorule.statistics.records import Interval
 
 
 class Share(Record):

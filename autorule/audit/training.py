@@ -20,10 +20,10 @@ from autorule.audit.training_records import (
     TrainingAudit,
 )
 from autorule.audit.trends import EQUAL, LEAST_WINDOW, first_crossing, onset, spearman, theil_sen
+from autorule.config.stages import Config
 from autorule.errors import InputError, MissingExtraError
-from autorule.evaluation.matrix import Floats
-from autorule.evaluation.records import Interval
-from autorule.stage_config import Config
+from autorule.statistics.matrix import Floats
+from autorule.statistics.records import Interval
 
 if TYPE_CHECKING:
     import pandas as pd

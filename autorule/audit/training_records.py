@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from autorule.evaluation.records import Interval
 from autorule.records import Record
+from autorule.statistics.records import Interval
 
 Finding = Literal["saturation", "divergence", "collapse", "length"]
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autorule.evaluation.matrix import Floats
+from autorule.statistics.matrix import Floats
 
 EQUAL = 1e-9
 LEAST_HELD = 3

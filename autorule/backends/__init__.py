@@ -8,8 +8,8 @@ from pathlib import Path
 from autorule.backends.answer_store import AnswerStore
 from autorule.backends.base import Backend
 from autorule.backends.cached import CachedBackend
-from autorule.budget import Account, Budget
-from autorule.config import CacheConfig, ModelConfig
+from autorule.config.models import CacheConfig, ModelConfig
+from autorule.runs.budget import Account, Budget
 
 _lock = threading.Lock()
 _backends: dict[str, Backend] = {}

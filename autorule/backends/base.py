@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from autorule.config.stages import Sampling
 from autorule.prompting import QUESTION_SEPARATOR, load_prompt, trim_middle
 from autorule.records import Failure, FinishReason, Messages, ModelOutput, Record, Stage, Usage
-from autorule.stage_config import Sampling
 
 REPEAT_TEMPERATURE = 0.4
 SHOWN_ANSWER_CHARS = 2000

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from autorule import stopping
+from autorule.backends import stopping
 from autorule.backends.answer_store import AnswerStore, NewGeneration, StoredGeneration
 from autorule.backends.base import (
     Answer,
@@ -24,9 +24,9 @@ from autorule.backends.base import (
     GenerateRequest,
     Question,
 )
-from autorule.budget import Account
+from autorule.backends.token_estimate import estimate_message_tokens, estimate_tokens
 from autorule.records import CallCounts, Failure, Messages, ModelOutput
-from autorule.token_estimate import estimate_message_tokens, estimate_tokens
+from autorule.runs.budget import Account
 
 Request = TypeVar("Request", GenerateRequest, ChoiceRequest)
 QUESTIONS_PER_LOOKUP = 500

@@ -8,8 +8,8 @@ from autorule.backends.in_flight import InFlight
 from autorule.backends.keys import read_key
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Servers
+from autorule.config.stages import SimilarityConfig
 from autorule.errors import BackendError
-from autorule.stage_config import SimilarityConfig
 
 CONCURRENCY = 4
 TIMEOUT_S = 120.0

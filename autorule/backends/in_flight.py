@@ -11,7 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
-from autorule import stopping
+from autorule.backends import stopping
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

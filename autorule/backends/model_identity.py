@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from autorule.backends.embedded import embedded_version
-from autorule.config import EMBEDDED, ModelConfig
+from autorule.config.models import EMBEDDED, ModelConfig
 from autorule.records import content_id
 
 

@@ -28,7 +28,7 @@ from autorule.backends.keys import read_key
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Server, Servers
 from autorule.backends.vllm_server import TIMEOUT_S, Scoring, find_scoring, get, served_models
-from autorule.config import ModelConfig
+from autorule.config.models import ModelConfig
 from autorule.errors import BackendError
 from autorule.prompting import neutralise_special_tokens
 from autorule.records import Failure, Messages, content_id

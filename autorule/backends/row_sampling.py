@@ -8,8 +8,8 @@ exact draw from the softmax (the Gumbel-max trick), and repeats for the same req
 from typing import TYPE_CHECKING, Any
 
 from autorule.backends.base import GenerateRequest
+from autorule.config.stages import Sampling
 from autorule.records import content_id
-from autorule.stage_config import Sampling
 
 if TYPE_CHECKING:
     import torch

@@ -23,7 +23,7 @@ from autorule.backends.embedded import embedded_weights
 from autorule.backends.model_identity import model_identity
 from autorule.backends.prefix_scoring import PrefixScorer
 from autorule.backends.row_sampling import row_sampler
-from autorule.config import EMBEDDED, ModelConfig
+from autorule.config.models import EMBEDDED, ModelConfig
 from autorule.errors import BackendError, MissingExtraError
 from autorule.records import Failure, FinishReason, ModelOutput, Usage
 

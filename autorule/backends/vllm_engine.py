@@ -25,7 +25,7 @@ from autorule.backends.chat_tokens import ChatTokens
 from autorule.backends.embedded import embedded_folder
 from autorule.backends.model_identity import model_identity
 from autorule.backends.vllm_server import lost_by_blocks
-from autorule.config import EMBEDDED, ModelConfig
+from autorule.config.models import EMBEDDED, ModelConfig
 from autorule.errors import BackendError, MissingExtraError
 from autorule.records import Failure, FinishReason, ModelOutput, Usage, content_id
 

@@ -14,7 +14,7 @@ from autorule.backends.chat_tokens import load_chat_tokens
 from autorule.backends.generative_scoring import GenerativeScoring
 from autorule.backends.servers import Server
 from autorule.backends.token_scoring import TokenScoring
-from autorule.config import ModelConfig
+from autorule.config.models import ModelConfig
 from autorule.errors import MissingExtraError
 
 log = logging.getLogger(__name__)

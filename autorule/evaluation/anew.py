@@ -14,17 +14,14 @@ from autorule.errors import ConfigError, InputError
 from autorule.evaluation.carrying import carry_flips, carry_pairs, carry_verdicts, pair_row_numbers, sources_of
 from autorule.evaluation.config import EvaluateConfig
 from autorule.evaluation.evaluate import evaluate
-from autorule.evaluation.matrix import UNSCORED, Bools, PairMatrix
 from autorule.evaluation.pair_table import SEEN, seen_pairs
 from autorule.evaluation.reading import check_there, read_flips, read_matrix, read_position_bias, whole
-from autorule.evaluation.records import Evaluation
-from autorule.evaluation.rewarded import rewarded_scores
 from autorule.evaluation.run_manifest import read_manifest
 from autorule.evaluation.too_many_failures import unscored_message
-from autorule.manifest import Funnel, RunManifest, describe_input
 from autorule.records import RejectedRow
-from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set
-from autorule.run_folder import (
+from autorule.rules.rule_sets import RuleSet, dump_rule_set, load_rule_set
+from autorule.runs.manifest import Funnel, RunManifest, describe_input
+from autorule.runs.run_folder import (
     EVALUATION,
     HELD_OUT_PAIRS,
     REJECTED_HELD_OUT,
@@ -34,6 +31,9 @@ from autorule.run_folder import (
     new_run_id,
     read_records,
 )
+from autorule.statistics.matrix import UNSCORED, Bools, PairMatrix
+from autorule.statistics.records import Evaluation
+from autorule.statistics.rewarded import rewarded_scores
 from autorule.storage import write_text
 
 

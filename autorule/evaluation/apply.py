@@ -7,19 +7,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autorule.errors import ConfigError, NothingKeptError
-from autorule.evaluation.agreement import Agreement, measure_agreement
-from autorule.evaluation.choosing import ALL, choose_weights, dev_and_test
-from autorule.evaluation.matrix import NO, YES, Ints, PairMatrix
 from autorule.evaluation.pair_table import is_seen
-from autorule.evaluation.records import Interval, WeightingResult, Weightings
-from autorule.evaluation.resampling import ROUNDS, bootstrap_means
-from autorule.evaluation.selection import Selected, select_rules
-from autorule.evaluation.splits import on_test, promotion_split
-from autorule.evaluation.weighting import on_model, pair_accuracy, pair_scores
 from autorule.records import Rule
-from autorule.rule_editing import changed, without_dangling
-from autorule.rule_sets import Edit, RuleSet
-from autorule.rule_text import new_rule_id
+from autorule.rules.editing import changed, without_dangling
+from autorule.rules.rule_sets import Edit, RuleSet
+from autorule.rules.text import new_rule_id
+from autorule.statistics.agreement import Agreement, measure_agreement
+from autorule.statistics.choosing import ALL, choose_weights, dev_and_test
+from autorule.statistics.matrix import NO, YES, Ints, PairMatrix
+from autorule.statistics.records import Interval, WeightingResult, Weightings
+from autorule.statistics.resampling import ROUNDS, bootstrap_means
+from autorule.statistics.selection import Selected, select_rules
+from autorule.statistics.splits import on_test, promotion_split
+from autorule.statistics.weighting import on_model, pair_accuracy, pair_scores
 
 
 def select(

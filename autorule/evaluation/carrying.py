@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autorule.errors import InputError
-from autorule.evaluation.matrix import Bools
 from autorule.evaluation.reading import as_asked, whole
 from autorule.records import Rule
-from autorule.rule_sets import RuleSet, load_rule_set
-from autorule.run_folder import BASELINES, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
+from autorule.rules.rule_sets import RuleSet, load_rule_set
+from autorule.runs.run_folder import BASELINES, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
+from autorule.statistics.matrix import Bools
 from autorule.storage import readable, write_text, writing
 
 TURNED = {"yes": "no", "no": "yes"}

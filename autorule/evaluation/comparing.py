@@ -7,21 +7,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autorule.backends.token_estimate import estimate_tokens
 from autorule.errors import InputError
-from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE, measure_agreement
-from autorule.evaluation.matrix import Bools, Floats, Ints, PairMatrix
 from autorule.evaluation.pair_table import is_seen
 from autorule.evaluation.reading import matrix_pairs, read_matrix
-from autorule.evaluation.records import Interval
-from autorule.evaluation.resampling import ROUNDS, bootstrap_means
-from autorule.evaluation.rewarded import failed_pairs, rewarded_scores
 from autorule.evaluation.run_manifest import read_manifest
-from autorule.evaluation.weighting import pair_accuracy
-from autorule.manifest import RunManifest
 from autorule.records import Record, content_id
-from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set
-from autorule.run_folder import RULE_SET
-from autorule.token_estimate import estimate_tokens
+from autorule.rules.rule_sets import RuleSet, dump_rule_set, load_rule_set
+from autorule.runs.manifest import RunManifest
+from autorule.runs.run_folder import RULE_SET
+from autorule.statistics.agreement import FALSE_DISCOVERY_RATE, measure_agreement
+from autorule.statistics.matrix import Bools, Floats, Ints, PairMatrix
+from autorule.statistics.records import Interval
+from autorule.statistics.resampling import ROUNDS, bootstrap_means
+from autorule.statistics.rewarded import failed_pairs, rewarded_scores
+from autorule.statistics.weighting import pair_accuracy
 
 SHOWN_HASH = 12
 

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from autorule.config import RunConfig
+from autorule.config.runs import RunConfig
 from autorule.rewards.settings import RewardModelConfig
 
 

@@ -4,22 +4,22 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from autorule.backends.token_estimate import estimate_tokens
+from autorule.config.stages import RewardConfig
 from autorule.errors import ConfigError, InputError
-from autorule.evaluation.accuracies import accuracies, margin_bins, slice_accuracies
-from autorule.evaluation.agreement import FALSE_DISCOVERY_RATE
-from autorule.evaluation.choosing import choose_weights
-from autorule.evaluation.confidence import one_call_bins
-from autorule.evaluation.curves import learning_curves
-from autorule.evaluation.matrix import Floats, PairMatrix
-from autorule.evaluation.records import Curves, Evaluation, Matrix, Weightings
-from autorule.evaluation.redundancy import phi_of_differences, phi_of_verdicts
-from autorule.evaluation.resampling import ROUNDS
-from autorule.evaluation.rewarded import failed_pairs
-from autorule.evaluation.rule_statistics import rule_statistics
-from autorule.evaluation.threads import one_thread
 from autorule.records import Rule
-from autorule.stage_config import RewardConfig
-from autorule.token_estimate import estimate_tokens
+from autorule.statistics.accuracies import accuracies, margin_bins, slice_accuracies
+from autorule.statistics.agreement import FALSE_DISCOVERY_RATE
+from autorule.statistics.choosing import choose_weights
+from autorule.statistics.confidence import one_call_bins
+from autorule.statistics.curves import learning_curves
+from autorule.statistics.matrix import Floats, PairMatrix
+from autorule.statistics.records import Curves, Evaluation, Matrix, Weightings
+from autorule.statistics.redundancy import phi_of_differences, phi_of_verdicts
+from autorule.statistics.resampling import ROUNDS
+from autorule.statistics.rewarded import failed_pairs
+from autorule.statistics.rule_statistics import rule_statistics
+from autorule.statistics.threads import one_thread
 
 
 def evaluate(

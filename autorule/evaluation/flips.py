@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from autorule import progress
 from autorule.backends.base import Backend
 from autorule.records import Completion, Failure, Verdict
-from autorule.rule_sets import RuleSet
-from autorule.verifier import Verifier
-from autorule.verifier_metrics import flip_rate
-from autorule.verifier_variants import variants
+from autorule.rules.rule_sets import RuleSet
+from autorule.runs import progress
+from autorule.verification.metrics import flip_rate
+from autorule.verification.variants import variants
+from autorule.verification.verifier import Verifier
 
 
 def flip_rates(

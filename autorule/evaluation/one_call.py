@@ -6,9 +6,9 @@ Both orders are asked, since models lean towards a position (Zheng et al. 2023, 
 from collections.abc import Callable, Iterator, Sequence
 
 from autorule.backends.base import Backend, ChoiceRequest, Question
-from autorule.conversation import ROLE_LABELS, final_view, longest_allowed
 from autorule.prompting import fence_for, load_prompt, trim_middle
 from autorule.records import Completion, Failure, Messages, Record
+from autorule.verification.conversation import ROLE_LABELS, final_view, longest_allowed
 
 PROMPT = "one_call"
 CHOICES = ("A", "B")

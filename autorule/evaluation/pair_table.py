@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from autorule.conversation import final_view
-from autorule.evaluation.matrix import Bools
+from autorule.preferences.completions import completion_id
 from autorule.records import Messages, PreferencePair, RejectionReason
-from autorule.rule_sets import RuleSet, bare_prompt_hash, prompt_hash
-from autorule.run_folder import HELD_OUT_PAIRS
+from autorule.rules.rule_sets import RuleSet, bare_prompt_hash, prompt_hash
+from autorule.runs.run_folder import HELD_OUT_PAIRS
+from autorule.statistics.matrix import Bools
 from autorule.storage import readable, writing
-from autorule.verification import completion_id
+from autorule.verification.conversation import final_view
 
 SLICE = "slice:"
 """Beginning of the names of columns that an evaluation is sliced by."""

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autorule.errors import InputError, in_words
-from autorule.evaluation.matrix import NO, NOT_APPLICABLE, UNSCORED, YES, Floats, Ints, PairMatrix
 from autorule.evaluation.pair_table import SLICE
-from autorule.evaluation.records import Evaluation
 from autorule.evaluation.run_manifest import why_unfinished
 from autorule.records import Rule
-from autorule.rule_sets import RuleSet, load_rule_set
-from autorule.run_folder import BASELINES, EVALUATION, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
+from autorule.rules.rule_sets import RuleSet, load_rule_set
+from autorule.runs.run_folder import BASELINES, EVALUATION, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
+from autorule.statistics.matrix import NO, NOT_APPLICABLE, UNSCORED, YES, Floats, Ints, PairMatrix
+from autorule.statistics.records import Evaluation
 from autorule.storage import readable
 
 LABELS = {"yes": YES, "no": NO, "not_applicable": NOT_APPLICABLE}

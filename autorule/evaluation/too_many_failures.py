@@ -1,7 +1,7 @@
 """Pairs without a reward because the verifier failed: more than a few, and figures of the others say little."""
 
-from autorule.evaluation.records import Evaluation
-from autorule.run_folder import FAILURES
+from autorule.runs.run_folder import FAILURES
+from autorule.statistics.records import Evaluation
 
 MOST_UNSCORED = 0.1
 """Share of the pairs."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from autorule.evaluation.records import Accuracy, Interval
+from autorule.statistics.records import Accuracy, Interval
 
 RANDOM = "random"
 

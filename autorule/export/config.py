@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
+from autorule.config.stages import Config
 from autorule.rewards.settings import RewardSettings
-from autorule.stage_config import Config
 
 
 class ExportConfig(Config):

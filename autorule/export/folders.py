@@ -12,7 +12,7 @@ from pathlib import Path
 from autorule.errors import ConfigError
 from autorule.export.rubrics import criteria, markdown, requirement_list
 from autorule.rewards.settings import RewardSettings
-from autorule.rule_sets import RuleSet, dump_rule_set
+from autorule.rules.rule_sets import RuleSet, dump_rule_set
 from autorule.storage import write_text
 
 RULE_SET = "rule_set.json"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from autorule.errors import ConfigError
 from autorule.records import Messages, Rule
-from autorule.rule_sets import RuleSet, prompt_hash
+from autorule.rules.rule_sets import RuleSet, prompt_hash
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&])")
 

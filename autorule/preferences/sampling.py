@@ -7,12 +7,12 @@ all pairs at once; the others keep no more than they may draw.
 import hashlib
 import heapq
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
+from autorule.config.runs import Strategy
 from autorule.errors import InputError
 from autorule.records import Messages, PreferencePair
 
-Strategy = Literal["random", "stratified", "diverse", "contrastive"]
 LENGTH_TOLERANCE = 0.1
 """Responses whose lengths differ by no more than this share of the longer one count as equally long."""
 DIVERSE_POOL = 20_000
@@ -86,7 +86,7 @@ def _farthest_first(pool: list[PreferencePair], limit: int) -> list[PreferencePa
     """Greedy k-centre: each next pair is the one whose prompt is least similar to all chosen so far."""
     import numpy as np
 
-    from autorule.similarity import text_vectors
+    from autorule.backends.text_vectors import text_vectors
 
     if len(pool) <= limit:
         return pool

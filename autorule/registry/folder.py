@@ -21,11 +21,11 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from autorule.errors import ConfigError, InputError, RuleSetError
-from autorule.manifest import utc_now
-from autorule.promotion import Decision
 from autorule.registry.history import SWITCHES, Action, Event, Pointer, append_event, read_events, way_of
+from autorule.registry.promotion import Decision
 from autorule.registry.versions import sha256_of, take_version, version_folders
-from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set
+from autorule.rules.rule_sets import RuleSet, dump_rule_set, load_rule_set
+from autorule.runs.manifest import utc_now
 from autorule.storage import write_text
 
 REGISTRY = Path("outputs/registry")

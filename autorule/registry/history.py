@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from autorule.errors import InputError
-from autorule.promotion import Decision
 from autorule.records import Record
+from autorule.registry.promotion import Decision
 
 Action = Literal["published", "promoted", "kept", "rolled_back"]
 SWITCHES = ("promoted", "rolled_back")

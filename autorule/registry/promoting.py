@@ -4,11 +4,11 @@ from pathlib import Path
 
 from autorule.errors import ConfigError, InputError, RuleSetError
 from autorule.evaluation.comparing import EvaluatedRun, read_run
-from autorule.evaluation.splits import PROMOTION_SHARE
-from autorule.promotion import NotComparedError, decide, told_prompts
 from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.history import Event
-from autorule.rule_sets import RuleSet
+from autorule.registry.promotion import NotComparedError, decide, told_prompts
+from autorule.rules.rule_sets import RuleSet
+from autorule.statistics.splits import PROMOTION_SHARE
 
 
 def promote(

@@ -5,9 +5,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from autorule.config import ExtractConfig
+from autorule.config.runs import ExtractConfig
+from autorule.config.stages import Config
 from autorule.evaluation.config import EvaluateConfig
-from autorule.stage_config import Config
 
 
 class RefreshConfig(Config):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from autorule.evaluation.records import Interval
+from autorule.statistics.records import Interval
 
 SMALL = 4.7
 """Inches: half of the page."""

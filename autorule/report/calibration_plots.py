@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from autorule.evaluation.confidence import calibration_error
-from autorule.evaluation.records import ConfidenceBin, MarginBin
 from autorule.report.axes import ROOM, SMALL, errors, percent_axis, share_limits
 from autorule.report.drawing import BLUE, MUTED, Plot
 from autorule.report.text import counted, interval_text, number, percent
+from autorule.statistics.confidence import calibration_error
+from autorule.statistics.records import ConfidenceBin, MarginBin
 
 Bins = Sequence[MarginBin | ConfidenceBin]
 BARS = "Bars up and down are 95% intervals (Wilson's, at the effective sample size), bars across the extent of the bin."

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from autorule.errors import AutoruleError, InputError, MissingExtraError, in_words
-from autorule.evaluation.records import Evaluation
-from autorule.evaluation.weighting import SAME
-from autorule.manifest import RunManifest
 from autorule.records import Failure, Rule
-from autorule.rule_sets import RuleSet, load_rule_set
-from autorule.run_folder import EVALUATION, FAILURES, MANIFEST, REWARDS, RULE_SET, read_records
-from autorule.verdict_tables import read_rewards
+from autorule.rules.rule_sets import RuleSet, load_rule_set
+from autorule.runs.manifest import RunManifest
+from autorule.runs.run_folder import EVALUATION, FAILURES, MANIFEST, REWARDS, RULE_SET, read_records
+from autorule.statistics.records import Evaluation
+from autorule.statistics.weighting import SAME
+from autorule.verification.verdict_tables import read_rewards
 
 MOST_BINS = 25
 

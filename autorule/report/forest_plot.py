@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from autorule.evaluation.records import RuleStatistics
 from autorule.report.axes import errors, percent_axis, share_limits
 from autorule.report.drawing import BLUE, GREY, MUTED, ORANGE, PURPLE, Plot
 from autorule.report.text import counted, shortened
+from autorule.statistics.records import RuleStatistics
 
 DECISIONS = {"keep": ("o", BLUE), "reversed": ("v", ORANGE), "unproven": ("o", GREY), "duplicate": ("D", PURPLE)}
 """Decision -> marker and colour; markers of unproven rules are hollow."""

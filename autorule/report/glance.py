@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autorule.evaluation.records import Accuracy, Evaluation, Interval, Weightings
 from autorule.evaluation.verdict import standing, verdict
 from autorule.report.contents import Contents, RewardDistributions
 from autorule.report.names import LENGTHS_ALIKE, is_of_rules, method_name, way_name
 from autorule.report.rule_table import RuleTable
 from autorule.report.steps import stage_costs, total_cost
 from autorule.report.text import counted, ends_text, interval_text, number, percent, visible
+from autorule.statistics.records import Accuracy, Evaluation, Interval, Weightings
 
 
 @dataclass(frozen=True)

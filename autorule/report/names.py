@@ -3,9 +3,9 @@
 The reference of every comparison is *all rules alike*: each rule of the set one vote. Records call it uniform.
 """
 
-from autorule.evaluation.accuracies import AS_REWARDED
-from autorule.evaluation.records import Accuracy
 from autorule.report.text import visible
+from autorule.statistics.accuracies import AS_REWARDED
+from autorule.statistics.records import Accuracy
 
 ALIKE = "all rules alike"
 LENGTHS_ALIKE = ", lengths alike"

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from autorule.backends.embedded import NOTE
-from autorule.evaluation.records import Evaluation
 from autorule.evaluation.verdict import RANDOM
-from autorule.manifest import RunManifest
 from autorule.report.contents import Contents
 from autorule.report.names import is_of_rules
 from autorule.report.text import counted, percent, visible
+from autorule.runs.manifest import RunManifest
+from autorule.statistics.records import Evaluation
 
 FEW_PROMPTS = 20
 MANY_UNSCORED = 0.05

@@ -12,7 +12,6 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from autorule.errors import MissingExtraError
-from autorule.evaluation.records import Interval
 from autorule.report.contents import Contents
 from autorule.report.drawing import Drawn
 from autorule.report.glance import figures, opening
@@ -23,6 +22,7 @@ from autorule.report.rule_table import DECISION_HELP, rule_table
 from autorule.report.sections import missing_line, sections
 from autorule.report.steps import funnel_steps, stage_costs, total_cost
 from autorule.report.text import MISSING, counted, ends_text, interval_text, number, percent, visible
+from autorule.statistics.records import Interval
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from autorule.evaluation.records import Accuracy, CurvePoint, Evaluation
 from autorule.report.axes import SMALL, errors, percent_axis, share_limits, whole_axis
 from autorule.report.calibration_plots import margin_plot, reliability_plot
 from autorule.report.drawing import BLUE, MUTED, ORANGE, Plot
@@ -11,6 +10,7 @@ from autorule.report.forest_plot import agreement_plot
 from autorule.report.names import is_of_rules, way_name
 from autorule.report.redundancy_plot import redundancy_plot
 from autorule.report.text import counted, interval_text, shortened
+from autorule.statistics.records import Accuracy, CurvePoint, Evaluation
 
 LEAST_POINTS = 2
 """Of a curve: a single point leads nowhere."""

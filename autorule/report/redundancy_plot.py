@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from autorule.evaluation.records import Matrix
-from autorule.evaluation.redundancy import DUPLICATE_PHI
 from autorule.report.axes import whole_axis
 from autorule.report.drawing import BLUE, GREY, ORANGE, Plot
 from autorule.report.text import counted, number
+from autorule.statistics.records import Matrix
+from autorule.statistics.redundancy import DUPLICATE_PHI
 
 MOST_PAIRS = 10
 MOST_HATCHED = 600

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from autorule.evaluation.records import Interval, RuleStatistics, Weightings
-from autorule.evaluation.redundancy import DUPLICATE_PHI
 from autorule.records import Rule
 from autorule.report.contents import Contents
 from autorule.report.forest_plot import DECISIONS, surest_first
 from autorule.report.text import MISSING, ends_text, number, percent, visible
+from autorule.statistics.records import Interval, RuleStatistics, Weightings
+from autorule.statistics.redundancy import DUPLICATE_PHI
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from autorule.budget import cost_of
-from autorule.config import ModelConfig
-from autorule.manifest import Funnel, RunManifest
+from autorule.config.models import ModelConfig
 from autorule.records import CallCounts
+from autorule.runs.budget import cost_of
+from autorule.runs.manifest import Funnel, RunManifest
 
 
 @dataclass(frozen=True)

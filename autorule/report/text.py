@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from autorule.evaluation.records import Interval
+from autorule.statistics.records import Interval
 
 MISSING = "–"
 JOINERS = "\u200c\u200d"

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from autorule.backends.token_estimate import estimate_tokens
 from autorule.errors import ConfigError
+from autorule.preferences.completions import completion_id
 from autorule.records import Completion, Message, Messages, Role
-from autorule.token_estimate import estimate_tokens
-from autorule.verification import completion_id
 
 ROLES = {"developer": "system", "model": "assistant", "function": "tool"}
 """Other names of our roles."""

@@ -24,8 +24,8 @@ from autorule.rewards.conversations import as_completion, estimated_tokens
 from autorule.rewards.rule_reward import aspect_fractions, rule_reward
 from autorule.rewards.settings import RewardSettings, Row
 from autorule.rewards.shaping import combine, drop_rules
-from autorule.rule_sets import RuleSet, load_rule_set
-from autorule.verifier import Verifier
+from autorule.rules.rule_sets import RuleSet, load_rule_set
+from autorule.verification.verifier import Verifier
 
 if TYPE_CHECKING:
     from autorule.rewards.reward_model import RewardModel

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from autorule.records import Completion, RewardRecord, Rule, Verdict
-from autorule.rule_sets import RuleSet
+from autorule.rules.rule_sets import RuleSet
 
 
 class Tally(NamedTuple):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 
 from autorule.errors import InputError
-from autorule.rule_editing import changed
-from autorule.rule_sets import Edit, RuleSet
+from autorule.rules.editing import changed
+from autorule.rules.rule_sets import Edit, RuleSet
 
 LEAST_REWARDS = 20
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from autorule.config import CacheConfig, ModelConfig
+from autorule.config.models import CacheConfig, ModelConfig
+from autorule.config.stages import Config, server_address
 from autorule.errors import ConfigError
 from autorule.rewards import shaping
-from autorule.stage_config import Config, server_address
 
 
 class Row(NamedTuple):

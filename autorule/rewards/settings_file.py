@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from autorule.config_layers import build_config, load_settings
+from autorule.config.layers import build_config, load_settings
 from autorule.errors import ConfigError
 from autorule.rewards.settings import RewardSettings
 

@@ -4,12 +4,11 @@ import asyncio
 import logging
 from typing import NamedTuple
 
-from autorule.errors import AutoruleError
+from autorule.errors import AutoruleError, printable
 from autorule.registry import RuleSetRegistry
 from autorule.registry.history import Pointer
 from autorule.rewards import RuleReward
 from autorule.serving.live import Live, Refused
-from autorule.terminal import printable
 
 log = logging.getLogger(__name__)
 

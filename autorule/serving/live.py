@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from autorule.records import CallCounts
 from autorule.rewards import RuleReward
-from autorule.rule_sets import dump_rule_set
+from autorule.rules.rule_sets import dump_rule_set
 from autorule.serving.batching import Batcher
 
 

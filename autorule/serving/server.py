@@ -8,6 +8,7 @@ import sys
 
 import uvicorn
 
+from autorule.config.stages import Config
 from autorule.errors import ConfigError
 from autorule.rewards import RuleReward
 from autorule.serving.app import make_app
@@ -16,7 +17,6 @@ from autorule.serving.following import Followed
 from autorule.serving.guards import Guard, PromptHeaders
 from autorule.serving.live import Live
 from autorule.serving.metrics import Metrics
-from autorule.stage_config import Config
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 GRACE_S = 30

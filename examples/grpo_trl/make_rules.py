@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from autorule.config.stages import RewardConfig, VerificationConfig
 from autorule.prompting import load_prompt
 from autorule.records import Rule
-from autorule.rule_sets import RuleSet, VerificationSpec, dump_rule_set
-from autorule.rule_text import new_rule_id
-from autorule.stage_config import RewardConfig, VerificationConfig
+from autorule.rules.rule_sets import RuleSet, VerificationSpec, dump_rule_set
+from autorule.rules.text import new_rule_id
 
 RULES = {
     "The response should have at most 25 words.": {"kind": "count", "of": "words", "at_most": 25},

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from autorule.prefect_api import call_api
+from autorule.local_prefect.api import call_api
 from tests.integration.prefect_project import ENDS, ROOT, config_for, poll, prefect_in, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful, logprobs, shown, stage_of
 from tests.scripts import digest

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from autorule.prefect_api import call_api
+from autorule.local_prefect.api import call_api
 from tests.browser.prefect_story import HOSTILE, runs_of, told
 from tests.integration.prefect_project import artifacts_of
 

@@ -11,8 +11,8 @@ import pytest
 
 from autorule import local_prefect
 from autorule.local_prefect import LocalPrefect
-from autorule.manifest import RunManifest
-from autorule.prefect_api import call_api
+from autorule.local_prefect.api import call_api
+from autorule.runs.manifest import RunManifest
 
 ROOT = Path(__file__).parents[2]
 CONCURRENCY = 4

@@ -7,12 +7,12 @@ import pytest
 from autorule.backends.base import ChoiceProbabilities, GenerateRequest
 from autorule.backends.chat_tokens import ChatTokens
 from autorule.backends.embedded import embedded_weights
-from autorule.conversation import render_conversation
+from autorule.config.stages import Sampling, VerificationConfig
 from autorule.prompting import neutralise_special_tokens
 from autorule.rewards.rule_reward import rule_reward
-from autorule.stage_config import Sampling, VerificationConfig
-from autorule.verification import build_request, questions_of
-from autorule.verifier import Verifier
+from autorule.verification.conversation import render_conversation
+from autorule.verification.direct import build_request, questions_of
+from autorule.verification.verifier import Verifier
 from tests.attacks import ATTACKS, TEMPLATES
 from tests.conftest import make_completion, make_rule_set, messages
 

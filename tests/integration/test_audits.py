@@ -6,7 +6,7 @@ import pytest
 
 from autorule.audit.records import HackingAudit
 from autorule.audit.training_records import TrainingAudit
-from autorule.rule_sets import dump_rule_set
+from autorule.rules.rule_sets import dump_rule_set
 from tests.commands import autorule
 from tests.conftest import make_rule_set
 from tests.integration.test_trl import PROMPTS, SETTINGS, exported, tiny_model  # noqa: F401 - fixtures

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import JSONResponse
 
-from autorule.rule_sets import dump_rule_set
+from autorule.rules.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
 from tests.integration.scripted_server import Hang, ScriptedServer, completion, cut_off, helpful, shown, wait_until
 from tests.scripts import digest

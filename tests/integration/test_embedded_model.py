@@ -8,12 +8,13 @@ from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
 from autorule.backends.chat_tokens import ChatTokens
 from autorule.backends.prefix_scoring import PrefixScorer
 from autorule.backends.transformers_local import TransformersLocalBackend
-from autorule.config import EMBEDDED, ExtractConfig, ModelConfig
-from autorule.config_layers import build_config, load_preset
+from autorule.config.layers import build_config, load_preset
+from autorule.config.models import EMBEDDED, ModelConfig
+from autorule.config.runs import ExtractConfig
+from autorule.config.stages import Sampling
 from autorule.flows.extract_rules import extract_rules
 from autorule.records import Failure, Message, ModelOutput
-from autorule.stage_config import Sampling
-from autorule.verification import build_request, questions_of
+from autorule.verification.direct import build_request, questions_of
 from tests.conftest import make_completion, make_rule_set, messages
 from tests.integration.test_flows import HELD_OUT, PAIRS
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from starlette.responses import JSONResponse
 
+from autorule.backends.text_vectors import open_vectoriser
+from autorule.config.stages import SimilarityConfig
 from autorule.errors import BackendError, ConfigError
-from autorule.rule_sets import load_rule_set
-from autorule.rule_text import is_negated
-from autorule.run_folder import RULE_SET
-from autorule.similarity import open_vectoriser, similar_pairs
-from autorule.stage_config import SimilarityConfig
+from autorule.rules.rule_sets import load_rule_set
+from autorule.rules.similarity import similar_pairs
+from autorule.rules.text import is_negated
+from autorule.runs.run_folder import RULE_SET
 from tests.integration.scripted_server import ScriptedServer
 from tests.integration.test_flows import extract
 

@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from autorule.config import ExtractConfig
-from autorule.config_layers import build_config, load_preset
-from autorule.controls import told_by_ties
+from autorule.config.layers import build_config, load_preset
+from autorule.config.runs import ExtractConfig
 from autorule.errors import BackendError, BudgetSpentError, ConfigError, InputError, RunFailedError
+from autorule.extraction.controls import told_by_ties
 from autorule.flows.extract_rules import extract_rules
 from autorule.flows.repeat_extraction import repeat_extraction
-from autorule.manifest import RunManifest
 from autorule.records import CandidateRule, ChainCheck, Failure, Interpretation, Rule
-from autorule.rule_sets import load_rule_set
-from autorule.run_folder import CANDIDATES, CHECKS, DROPPED, FAILURES, INTERPRETATIONS, RULE_SET, read_records
+from autorule.rules.rule_sets import load_rule_set
+from autorule.runs.manifest import RunManifest
+from autorule.runs.run_folder import CANDIDATES, CHECKS, DROPPED, FAILURES, INTERPRETATIONS, RULE_SET, read_records
 from autorule.tasks.forecast import forecast_extraction
 from tests.integration.test_flows import HELD_OUT, PAIRS, extract, extraction, lines, only_run
 

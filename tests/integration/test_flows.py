@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from autorule.config import ExtractConfig, ScoreConfig
-from autorule.config_layers import build_config
+from autorule.config.layers import build_config
+from autorule.config.runs import ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError, ConfigError, InputError, RunFailedError
 from autorule.flows.extract_rules import extract_rules
 from autorule.flows.score_completions import score_completions
-from autorule.manifest import RunManifest
 from autorule.records import CandidateRule, Failure, Interpretation, PreferencePair
-from autorule.rule_sets import load_rule_set, prompt_hash
-from autorule.run_folder import Run, read_records
-from autorule.verdict_tables import read_rewards, read_verdicts
+from autorule.rules.rule_sets import load_rule_set, prompt_hash
+from autorule.runs.manifest import RunManifest
+from autorule.runs.run_folder import Run, read_records
+from autorule.verification.verdict_tables import read_rewards, read_verdicts
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAIRS, HELD_OUT = EXAMPLES / "sample_pairs.jsonl", EXAMPLES / "held_out_pairs.jsonl"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autorule.rule_sets import load_rule_set
+from autorule.rules.rule_sets import load_rule_set
 from tests.integration.scripted_server import ScriptedServer, helpful, shown, wait_until
 from tests.scripts import THEMES, digest
 

@@ -11,10 +11,10 @@ from collections import Counter
 import pytest
 from starlette.responses import Response
 
-from autorule.config import ExtractConfig
-from autorule.config_layers import build_config
+from autorule.config.layers import build_config
+from autorule.config.runs import ExtractConfig
 from autorule.flows.extract_rules import extract_rules
-from autorule.run_folder import FAILURES, RULE_SET
+from autorule.runs.run_folder import FAILURES, RULE_SET
 from tests.integration.scripted_server import (
     Hang,
     ScriptedServer,

@@ -5,13 +5,13 @@ import threading
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from autorule.asking import ask
+from autorule.backends.asking import ask
 from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
 from autorule.backends.openai_compatible import OpenAICompatibleBackend
-from autorule.config import ModelConfig
+from autorule.config.models import ModelConfig
+from autorule.config.stages import Sampling
 from autorule.errors import BackendError, ConfigError, ParseError
 from autorule.records import Failure, Message
-from autorule.stage_config import Sampling
 from tests.conftest import messages
 from tests.integration.scripted_server import Hang, ScriptedServer, completion, cut_off, logprobs, shown
 

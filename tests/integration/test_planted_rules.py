@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 
-from autorule.config import ExtractConfig
-from autorule.config_layers import build_config, load_preset
+from autorule.config.layers import build_config, load_preset
+from autorule.config.runs import ExtractConfig
 from autorule.errors import RunFailedError
 from autorule.flows.extract_rules import extract_rules
 from autorule.records import CandidateRule, DroppedCandidate
-from autorule.rule_sets import load_rule_set
-from autorule.run_folder import CANDIDATES, DROPPED, RULE_SET, read_records
+from autorule.rules.rule_sets import load_rule_set
+from autorule.runs.run_folder import CANDIDATES, DROPPED, RULE_SET, read_records
 from tests.planted import meaning
 
 N_PAIRS = 2000

@@ -8,8 +8,8 @@ import pytest
 
 from autorule import local_prefect
 from autorule.errors import ConfigError
-from autorule.prefect_api import call_api
-from autorule.rule_sets import dump_rule_set
+from autorule.local_prefect.api import call_api
+from autorule.rules.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
 from tests.integration.prefect_project import (
     CONCURRENCY,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autorule import local_prefect
-from autorule.manifest import RunManifest
+from autorule.runs.manifest import RunManifest
 from tests.integration.prefect_project import ENDS, config_for, free_port, prefect_in, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autorule import local_prefect
-from autorule.prefect_api import call_api
-from autorule.prefect_setup import GPU_LIMIT, prepare
+from autorule.local_prefect.api import call_api
+from autorule.local_prefect.setup import GPU_LIMIT, prepare
 from autorule.registry import RuleSetRegistry
 from tests.conftest import make_rule_set
 from tests.integration.prefect_project import PATIENCE_S, artifacts_of, poll, prefect_in, state_of, trigger, wait_for

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from autorule import local_prefect
-from autorule.prefect_api import call_api
+from autorule.local_prefect.api import call_api
 from tests.integration.prefect_project import (
     CONCURRENCY,
     ENDS,

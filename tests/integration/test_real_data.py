@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from autorule.config import EMBEDDED, ExtractConfig
-from autorule.config_layers import build_config, load_preset
-from autorule.evaluation.choosing import Method, make_folds, out_of_fold
-from autorule.evaluation.resampling import bootstrap_means
-from autorule.evaluation.weighting import log_odds, logistic, uniform
+from autorule.config.layers import build_config, load_preset
+from autorule.config.models import EMBEDDED
+from autorule.config.runs import ExtractConfig
 from autorule.flows.extract_rules import extract_rules
-from autorule.lineage import trace
 from autorule.records import Interpretation, PreferencePair
-from autorule.rule_sets import load_rule_set
-from autorule.run_folder import INTERPRETATIONS, PAIRS, RULE_SET, read_records
+from autorule.rules.lineage import trace
+from autorule.rules.rule_sets import load_rule_set
+from autorule.runs.run_folder import INTERPRETATIONS, PAIRS, RULE_SET, read_records
+from autorule.statistics.choosing import Method, make_folds, out_of_fold
+from autorule.statistics.resampling import bootstrap_means
+from autorule.statistics.weighting import log_odds, logistic, uniform
 from tests.ifeval_pairs import hidden_weighting
 from tests.integration.test_flows import lines
 

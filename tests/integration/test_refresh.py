@@ -7,7 +7,7 @@ import pytest
 from autorule.flows.refresh_rules import refresh_rules
 from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.refresh_config import RefreshConfig
-from autorule.rule_sets import load_rule_set
+from autorule.rules.rule_sets import load_rule_set
 from tests.conftest import make_rule_set
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from autorule.rule_sets import dump_rule_set, load_rule_set
+from autorule.rules.rule_sets import dump_rule_set, load_rule_set
 from tests.commands import autorule
 from tests.conftest import make_rule_set
 

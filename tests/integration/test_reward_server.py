@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from autorule.rule_sets import dump_rule_set
+from autorule.rules.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
 
 DEADLINE_S = 60

@@ -5,13 +5,13 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from autorule.cli import app
-from autorule.config import ExtractConfig, ScoreConfig
-from autorule.config_layers import build_config
+from autorule.commands.cli import app
+from autorule.config.layers import build_config
+from autorule.config.runs import ExtractConfig, ScoreConfig
 from autorule.errors import AutoruleError
 from autorule.flows.extract_rules import extract_rules
 from autorule.flows.score_completions import score_completions
-from autorule.rule_sets import load_rule_set
+from autorule.rules.rule_sets import load_rule_set
 from tests.integration.test_cli import ROOT, autorule
 
 MODEL = {"backend": "scripted", "model": "tests.scripts:helpful"}

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas
 import pytest
 
-from autorule.config import ScoreConfig
+from autorule.config.runs import ScoreConfig
 from autorule.flows import score_completions as flow_module
 from autorule.flows.score_completions import score_completions
 from autorule.records import Completion
-from autorule.rule_sets import dump_rule_set
-from autorule.run_folder import part_path, read_records
+from autorule.rules.rule_sets import dump_rule_set
+from autorule.runs.run_folder import part_path, read_records
 from autorule.tasks.preparation import COMPLETIONS
 from tests.conftest import make_rule_set
 

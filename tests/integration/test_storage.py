@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from autorule.backends import close_backends, open_backend
-from autorule.config import ExtractConfig, ScoreConfig
+from autorule.config.runs import ExtractConfig, ScoreConfig
 from autorule.errors import ConfigError, RunFailedError
 from autorule.evaluation.config import EvaluateConfig
 from autorule.flows.evaluate_rules import evaluate_rules
 from autorule.flows.extract_rules import extract_rules
 from autorule.flows.score_completions import score_completions
 from autorule.report.write import write_report
-from autorule.rule_sets import dump_rule_set
-from autorule.run_folder import EVALUATION, FAILURES, MANIFEST, PARTS, REWARDS, RULE_SET, VERDICTS
+from autorule.rules.rule_sets import dump_rule_set
+from autorule.runs.run_folder import EVALUATION, FAILURES, MANIFEST, PARTS, REWARDS, RULE_SET, VERDICTS
 from autorule.storage import to_folder
 from tests.conftest import make_rule_set
 from tests.integration.scripted_server import wait_until

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from autorule.backends.chat_tokens import load_chat_tokens
 from autorule.backends.embedded import embedded_folder
 from autorule.backends.openai_compatible import OpenAICompatibleBackend
-from autorule.config import ModelConfig
+from autorule.config.models import ModelConfig
+from autorule.config.stages import VerificationConfig
 from autorule.records import Failure
-from autorule.stage_config import VerificationConfig
-from autorule.verification import build_request, questions_of, read_verdict
+from autorule.verification.direct import build_request, questions_of, read_verdict
 from tests.conftest import make_completion, make_rule_set
 from tests.integration.scripted_server import ScriptedServer
 from tests.scripts import digest

@@ -5,11 +5,11 @@ import threading
 
 from starlette.responses import Response
 
-from autorule.config import ScoreConfig
-from autorule.config_layers import build_config
+from autorule.config.layers import build_config
+from autorule.config.runs import ScoreConfig
 from autorule.flows.score_completions import score_completions
-from autorule.rule_sets import dump_rule_set
-from autorule.verdict_tables import read_rewards, read_verdicts
+from autorule.rules.rule_sets import dump_rule_set
+from autorule.verification.verdict_tables import read_rewards, read_verdicts
 from tests.conftest import make_rule_set
 from tests.integration.scripted_server import ScriptedServer, completion, helpful, logprobs, shown, wait_until
 from tests.scripts import digest

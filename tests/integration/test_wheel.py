@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autorule.rule_sets import dump_rule_set
+from autorule.rules.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
 from tests.integration.scripted_server import ScriptedServer
 
@@ -18,7 +18,7 @@ CODE = """
 import importlib.util, sys
 assert not any(importlib.util.find_spec(name) for name in ("torch", "prefect", "transformers", "pandas"))
 from autorule.prompting import load_prompt
-from autorule.rule_sets import load_rule_set
+from autorule.rules.rule_sets import load_rule_set
 print(len(load_rule_set(sys.argv[1]).rules), load_prompt("mining").name)
 """
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from autorule.config.stages import RewardConfig, VerificationConfig
 from autorule.export import export_rule_set
 from autorule.prompting import load_prompt
 from autorule.records import Rule
 from autorule.rewards.settings import RewardSettings
-from autorule.rule_sets import RuleSet, VerificationSpec
-from autorule.stage_config import RewardConfig, VerificationConfig
+from autorule.rules.rule_sets import RuleSet, VerificationSpec
 
 HOSTILE = 'Say "it\'s\\n"; </script> \x1b[31m $(touch /tmp/x)\n=HYPERLINK("x")\n"""\n\u2028'
 

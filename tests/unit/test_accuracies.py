@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from autorule.evaluation.accuracies import accuracies, margin_bins, slice_accuracies
-from autorule.evaluation.agreement import CONFIDENCE, kish, measure_agreement, wilson
-from autorule.evaluation.baselines import baseline_scores
-from autorule.evaluation.choosing import choose_weights
+from autorule.backends.token_estimate import estimate_tokens
+from autorule.config.stages import RewardConfig
 from autorule.evaluation.evaluate import evaluate
-from autorule.evaluation.matrix import NOT_APPLICABLE, UNSCORED
-from autorule.evaluation.resampling import bootstrap_means, expanded_tail
-from autorule.evaluation.splits import on_test
-from autorule.stage_config import RewardConfig
-from autorule.token_estimate import estimate_tokens
+from autorule.statistics.accuracies import accuracies, margin_bins, slice_accuracies
+from autorule.statistics.agreement import CONFIDENCE, kish, measure_agreement, wilson
+from autorule.statistics.baselines import baseline_scores
+from autorule.statistics.choosing import choose_weights
+from autorule.statistics.matrix import NOT_APPLICABLE, UNSCORED
+from autorule.statistics.resampling import bootstrap_means, expanded_tail
+from autorule.statistics.splits import on_test
 from tests.simulated_verdicts import simulate
 from tests.unit.test_rule_statistics import rules_of
 

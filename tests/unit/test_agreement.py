@@ -6,10 +6,10 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from autorule.evaluation.agreement import by_prompt, effective_sizes, measure_agreement, wilson
-from autorule.evaluation.matrix import NOT_APPLICABLE, UNSCORED, PairMatrix
-from autorule.evaluation.redundancy import correlations, phi_of_verdicts
-from autorule.evaluation.selection import select_rules
+from autorule.statistics.agreement import by_prompt, effective_sizes, measure_agreement, wilson
+from autorule.statistics.matrix import NOT_APPLICABLE, UNSCORED, PairMatrix
+from autorule.statistics.redundancy import correlations, phi_of_verdicts
+from autorule.statistics.selection import select_rules
 from tests.simulated_verdicts import simulate
 
 

@@ -8,9 +8,9 @@ from autorule.backends.answer_store import AnswerStore, NewGeneration
 from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
 from autorule.backends.cached import CachedBackend
 from autorule.backends.scripted import ScriptedBackend
+from autorule.config.stages import Sampling
 from autorule.errors import ConfigError
 from autorule.records import CallCounts, Failure, Message, ModelOutput
-from autorule.stage_config import Sampling
 from tests.conftest import messages
 
 

@@ -6,12 +6,12 @@ import random
 import pytest
 
 from autorule.backends.scripted import ScriptedBackend
-from autorule.calibration import CalibrationConfig, calibrate, measure_rule
+from autorule.config.stages import VerificationConfig
 from autorule.errors import InputError, RuleSetError
-from autorule.labels.rows import Label, labelled_completion
-from autorule.rule_editing import reword
-from autorule.rule_sets import dump_rule_set, load_rule_set
-from autorule.stage_config import VerificationConfig
+from autorule.evaluation.calibration import CalibrationConfig, calibrate, measure_rule
+from autorule.rules.editing import reword
+from autorule.rules.rule_sets import dump_rule_set, load_rule_set
+from autorule.verification.labels.rows import Label, labelled_completion
 from tests.conftest import make_rule_set, messages
 
 SHY = "It names a fruit."  # said Yes to with 0.3 where it holds, with 0.1 where it does not

@@ -3,12 +3,12 @@
 import pytest
 
 from autorule.backends.base import output_from_text
-from autorule.chain_check import MASK, build_request, mask_sides, parse_check
+from autorule.config.stages import InterpretationConfig
 from autorule.errors import ParseError
-from autorule.interpretation import interpretation_id
+from autorule.extraction.chain_check import MASK, build_request, mask_sides, parse_check
+from autorule.extraction.interpretation import interpretation_id
 from autorule.prompting import load_prompt
 from autorule.records import Interpretation, Usage
-from autorule.stage_config import InterpretationConfig
 from tests.conftest import make_pair
 
 PROMPT = load_prompt("chain_check")

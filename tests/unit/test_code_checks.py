@@ -7,10 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from autorule.backends.scripted import ScriptedBackend
-from autorule.code_checks import COUNTERS
 from autorule.errors import ConfigError
 from autorule.records import Rule
-from autorule.verifier import Verifier
+from autorule.verification.code_checks import COUNTERS, holds
+from autorule.verification.verifier import Verifier
 from tests.conftest import make_completion, make_rule_set
 
 CASES = [
@@ -63,14 +63,14 @@ def rule_with(check):
 @pytest.mark.parametrize(("check", "good", "bad"), CASES)
 def test_a_check_holds_for_one_text_and_not_for_the_other(check, good, bad):
     found = rule_with(check).check
-    assert found.holds(good)
-    assert not found.holds(bad)
+    assert holds(found, good)
+    assert not holds(found, bad)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\x00", "\n\n\n", "```json\n```"])
 @pytest.mark.parametrize("check", [case[0] for case in CASES])
 def test_no_text_breaks_a_check(check, text):
-    assert rule_with(check).check.holds(text) in (True, False)
+    assert holds(rule_with(check).check, text) in (True, False)
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,12 @@ def test_languages_are_told_in_many_threads():
     """langdetect loads its profiles at the first call, and not safely."""
     code = (
         "from concurrent.futures import ThreadPoolExecutor\n"
+        "from functools import partial\n"
         "from autorule.code_checks import LanguageCheck\n"
+        "from autorule.verification.code_checks import holds\n"
         "check = LanguageCheck(code='en')\n"
         "with ThreadPoolExecutor(8) as pool:\n"
-        "    print(all(pool.map(check.holds, ['This is a sentence in plain English.'] * 32)))\n"
+        "    print(all(pool.map(partial(holds, check), ['This is a sentence in plain English.'] * 32)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "True\n", done.stderr
@@ -136,12 +138,12 @@ def test_languages_are_told_in_many_threads():
 def test_an_instruction_of_ifeval_without_its_parameters_is_refused(given):
     check = rule_with({"kind": "ifeval", "instruction": "length_constraints:number_words", "parameters": given}).check
     with pytest.raises(ConfigError, match="needs the parameters"):
-        check.holds("One two.")
+        holds(check, "One two.")
 
 
 def test_an_unknown_instruction_is_refused():
     with pytest.raises(ConfigError, match="no instruction 'x'"):
-        rule_with({"kind": "ifeval", "instruction": "x"}).check.holds("One two.")
+        holds(rule_with({"kind": "ifeval", "instruction": "x"}).check, "One two.")
 
 
 @pytest.mark.parametrize("text", ["." * 400_000 + "x", "\n" * 400_000 + "x", "`" * 400_000, "- " * 200_000])

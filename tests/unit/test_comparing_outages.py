@@ -5,13 +5,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from autorule.compare_cli import print_comparison
+from autorule.backends.token_estimate import estimate_tokens
 from autorule.evaluation.comparing import compare, read_run
-from autorule.evaluation.matrix import UNSCORED
-from autorule.evaluation.weighting import pair_accuracy, pair_scores
 from autorule.records import content_id
-from autorule.run_folder import HELD_OUT_PAIRS
-from autorule.token_estimate import estimate_tokens
+from autorule.runs.run_folder import HELD_OUT_PAIRS
+from autorule.statistics.matrix import UNSCORED
+from autorule.statistics.weighting import pair_accuracy, pair_scores
+from autorule.terminal.comparison import print_comparison
 from tests.conftest import make_rule_set
 from tests.evaluation_runs import write_evaluation
 from tests.simulated_verdicts import simulate

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from autorule.evaluation.accuracies import accuracies
-from autorule.evaluation.confidence import calibration_error, one_call_bins
-from autorule.evaluation.records import Accuracy, Interval
-from autorule.evaluation.rewarded import rewarded_scores
+from autorule.config.stages import RewardConfig
 from autorule.evaluation.verdict import standing, verdict
-from autorule.stage_config import RewardConfig
+from autorule.statistics.accuracies import accuracies
+from autorule.statistics.confidence import calibration_error, one_call_bins
+from autorule.statistics.records import Accuracy, Interval
+from autorule.statistics.rewarded import rewarded_scores
 from tests.conftest import make_rule_set
 from tests.simulated_verdicts import simulate
 

@@ -1,7 +1,8 @@
 import pytest
 
-from autorule.config import EMBEDDED, ExtractConfig, ModelConfig
-from autorule.config_layers import build_config, load_preset, load_settings
+from autorule.config.layers import build_config, load_preset, load_settings
+from autorule.config.models import EMBEDDED, ModelConfig
+from autorule.config.runs import ExtractConfig
 from autorule.errors import ConfigError
 
 

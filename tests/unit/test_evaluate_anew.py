@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from autorule.evaluation.anew import Asked, evaluate_anew
-from autorule.evaluation.matrix import UNSCORED
 from autorule.evaluation.reading import read_evaluation, read_matrix
 from autorule.evaluation.run_manifest import read_manifest
-from autorule.manifest import describe_input
-from autorule.rule_sets import dump_rule_set, load_rule_set
-from autorule.rule_text import new_rule_id
-from autorule.run_folder import EVALUATION, MANIFEST, RULE_SET
+from autorule.rules.rule_sets import dump_rule_set, load_rule_set
+from autorule.rules.text import new_rule_id
+from autorule.runs.manifest import describe_input
+from autorule.runs.run_folder import EVALUATION, MANIFEST, RULE_SET
+from autorule.statistics.matrix import UNSCORED
 from tests.commands import run_command
 from tests.conftest import make_rule_set
 from tests.evaluation_runs import write_evaluation

@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from autorule.compare_cli import print_comparison
 from autorule.evaluation.comparing import compare
 from autorule.evaluation.evaluate import evaluate
-from autorule.evaluation.records import Accuracy, Interval
-from autorule.evaluation_terminal import print_accuracies, print_evaluation, print_rules, shown_interval
-from autorule.rule_editing import find_rule
-from autorule.shown_tables import Column, print_table
+from autorule.rules.editing import find_rule
+from autorule.statistics.records import Accuracy, Interval
+from autorule.terminal.comparison import print_comparison
+from autorule.terminal.evaluation import print_accuracies, print_evaluation, print_rules, shown_interval
+from autorule.terminal.tables import Column, print_table
 from tests.conftest import make_rule_set
 from tests.evaluation_runs import write_evaluation
 from tests.simulated_verdicts import simulate

@@ -18,7 +18,7 @@ from autorule.export.rubrics import escape_markdown, healthbench_rows
 from autorule.records import RewardRecord
 from autorule.rewards.settings import RewardSettings
 from autorule.rewards.templated_text import response_of, split_whole_text, turns_of
-from autorule.rule_sets import load_rule_set
+from autorule.rules.rule_sets import load_rule_set
 from tests.conftest import make_completion, make_rule_set, messages
 
 HOSTILE = (

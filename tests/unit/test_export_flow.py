@@ -5,7 +5,7 @@ import pytest
 from autorule.errors import ConfigError
 from autorule.export.config import ExportConfig
 from autorule.flows.export_rules import export_rules
-from autorule.rule_sets import dump_rule_set
+from autorule.rules.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autorule.config import ExtractConfig, ScoreConfig
+from autorule.config.runs import ExtractConfig, ScoreConfig
 from autorule.evaluation.config import EvaluateConfig
 from autorule.export.config import ExportConfig
 from autorule.registry.refresh_config import RefreshConfig

@@ -13,8 +13,8 @@ from autorule.audit.probing import Drawn, make_probes
 from autorule.backends.base import ChoiceProbabilities
 from autorule.backends.cached import CachedBackend
 from autorule.backends.scripted import ScriptedBackend
+from autorule.config.stages import RewardConfig, VerificationConfig
 from autorule.records import CallCounts, Failure, Verdict
-from autorule.stage_config import RewardConfig, VerificationConfig
 from tests.conftest import make_completion, make_pair, make_rule_set
 
 N = 12

@@ -5,8 +5,8 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from autorule.cli import COMMANDS, app
-from autorule.late_commands import load
+from autorule.commands.cli import COMMANDS, app
+from autorule.commands.late import load
 
 
 def every_command():

@@ -1,12 +1,12 @@
 import pytest
 
-from autorule.answer_text import is_refusal
+from autorule.backends.answer_text import is_refusal
 from autorule.backends.base import output_from_text
+from autorule.config.stages import InterpretationConfig
 from autorule.errors import ParseError
-from autorule.interpretation import build_request, given_interpretation, parse_interpretation, shown_order
+from autorule.extraction.interpretation import build_request, given_interpretation, parse_interpretation, shown_order
 from autorule.prompting import Prompt, load_prompt
 from autorule.records import ModelOutput, Usage
-from autorule.stage_config import InterpretationConfig
 from tests.conftest import make_pair
 
 CONFIG = InterpretationConfig()

@@ -1,6 +1,6 @@
+import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,8 @@ def modules_after(statement: str) -> set[str]:
     "statement",
     [
         "import autorule",
-        "import autorule.cli",
-        "import autorule.rule_sets",
+        "import autorule.commands.cli",
+        "import autorule.rules.rule_sets",
         "import autorule.rewards.rule_reward",
         "import autorule.backends.openai_compatible",
     ],
@@ -36,29 +36,29 @@ HEAVY = {"numpy", "torch", "prefect", "scipy", "pandas", "pyarrow", "sklearn", "
 def test_what_shows_a_help_text_loads_nothing_heavy(arguments):
     statement = (
         f"import sys; sys.argv = ['autorule', *{arguments!r}]; from contextlib import redirect_stdout, suppress; "
-        "from io import StringIO; from autorule.cli import main\n"
+        "from io import StringIO; from autorule.commands.cli import main\n"
         "with suppress(SystemExit), redirect_stdout(StringIO()): main()\n"
     )
     assert modules_after(statement).isdisjoint(HEAVY)
 
 
 def test_the_list_of_commands_needs_no_config():
-    assert modules_after("import autorule.cli").isdisjoint({*HEAVY, "pydantic"})
+    assert modules_after("import autorule.commands.cli").isdisjoint({*HEAVY, "pydantic"})
 
 
 def test_a_file_that_is_missing_is_told_before_prefect_is_loaded(tmp_path):
     statement = (
         "import sys; sys.argv = ['autorule', 'evaluate', 'nowhere.json', 'nowhere.jsonl']\n"
         "from contextlib import suppress\n"
-        "from autorule.cli import main\n"
+        "from autorule.commands.cli import main\n"
         "with suppress(SystemExit): main()\n"
     )
     assert modules_after(statement).isdisjoint({"prefect", "torch"})
 
 
 def test_the_list_of_commands_says_what_their_own_help_says():
-    from autorule.cli import COMMANDS
-    from autorule.late_commands import load
+    from autorule.commands.cli import COMMANDS
+    from autorule.commands.late import load
 
     for late in COMMANDS:
         assert " ".join((load(late).help or "").split("\n\n")[0].split()) == late.help
@@ -78,15 +78,52 @@ def test_every_deployment_names_a_flow_that_loads():
     ]  # fmt: skip
 
 
-def test_the_layers_are_guarded_by_the_linter():
-    banned = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]["flake8-tidy-imports"][
-        "banned-api"
-    ]
-    assert {"prefect", "autorule.flows", "autorule.tasks"} <= banned.keys()
+def lint_imports(tmp_path, **wrong):
+    """What the contracts say of the tree as it installs, with a line more in each of the modules named."""
+    tree = tmp_path / "autorule"
+    shutil.copytree(ROOT / "autorule", tree, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("flows", "tasks"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for module, line in wrong.items():
+        path = tree / (module.replace("__", "/") + ".py")
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        path.write_text(f"{text}\n{line}\n", encoding="utf-8")
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache", ROOT / "pyproject.toml"]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+
+def test_the_contracts_hold(tmp_path):
+    done = lint_imports(tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "Contracts: 2 kept, 0 broken." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("rules__text", "from autorule.evaluation.reading import read_matrix", "Wings stand in layers BROKEN"),
+        ("preferences__reading", "def late():\n    import autorule.rules.text", "Wings stand in layers BROKEN"),
+        ("records", "from autorule.flows import extract_rules", "Wings stand in layers BROKEN"),
+        ("rules__text", "from autorule.rules.editing import changed", "No circle between wings or files BROKEN"),
+    ],
+)
+def test_a_wrong_import_breaks_the_contract(tmp_path, module, line, contract):
+    done = lint_imports(tmp_path, **{module: line})
+    assert done.returncode == 1
+    assert contract in done.stdout
+
+
+def test_a_wing_that_no_contract_names_is_refused(tmp_path):
+    done = lint_imports(tmp_path, attic="")
+    assert done.returncode == 1 and "attic" in done.stdout
+
+
+def test_few_files_stand_outside_the_wings():
+    assert len(list((ROOT / "autorule").glob("*.py"))) <= 8
 
 
 def test_a_library_module_that_imports_prefect_fails_the_lint():
-    command = [sys.executable, "-m", "ruff", "check", "--stdin-filename", "autorule/synthesis.py", "-"]
+    command = [sys.executable, "-m", "ruff", "check", "--stdin-filename", "autorule/extraction/synthesis.py", "-"]
     result = subprocess.run(command, input="import prefect\n\nprefect.flow\n", cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 1
     assert "TID251" in result.stdout

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autorule.errors import InputError
-from autorule.lineage import missing_files, trace
-from autorule.passages import PassageFinder, sentences
 from autorule.records import CandidateRule, Interpretation, Rule, content_id
-from autorule.rule_sets import Provenance
-from autorule.run_folder import CANDIDATES, INTERPRETATIONS, PAIRS, write_records
+from autorule.rules.lineage import missing_files, trace
+from autorule.rules.passages import PassageFinder, sentences
+from autorule.rules.rule_sets import Provenance
+from autorule.runs.run_folder import CANDIDATES, INTERPRETATIONS, PAIRS, write_records
 from tests.conftest import make_pair, make_rule_set
 
 CHAIN = """Okay, let me compare them. Response A is long, e.g. it repeats the question twice.

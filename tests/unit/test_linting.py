@@ -2,8 +2,8 @@
 
 import pytest
 
-from autorule.linting import MEANINGS, lint_rule, sets_aside
 from autorule.prompting import load_prompt
+from autorule.rules.linting import MEANINGS, lint_rule, sets_aside
 
 ASKED = "Write a letter to Mrs. Dalloway about 14 red balloons, in Markdown, that mentions the park by the old river."
 

@@ -12,7 +12,8 @@ import pytest
 from autorule import local_prefect
 from autorule.errors import ConfigError
 from autorule.local_prefect import LocalPrefect, start, status, stop
-from autorule.processes import Process, end, is_alive, process_of
+from autorule.local_prefect.api import call_api
+from autorule.local_prefect.processes import Process, end, is_alive, process_of
 
 GONE = Process(pid=2**22 - 1, started="long ago")
 
@@ -89,7 +90,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_what_is_on_this_machine(pro
             monkeypatch.setenv(name, "http://127.0.0.1:9" if name == "http_proxy" else "example.org")
         port = server.server_address[1]
         monkeypatch.setattr(urllib.request, "_opener", None)  # one that was made before knows no proxy
-        assert local_prefect.call_api(port, "health") == "/api/health"
+        assert call_api(port, "health") == "/api/health"
         server.shutdown()
     for name in ("no_proxy", "NO_PROXY"):
         assert local_prefect.environment_of(project, port)[name] == "example.org,127.0.0.1"

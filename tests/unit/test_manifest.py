@@ -1,9 +1,9 @@
 import pytest
 
-from autorule.config import ExtractConfig
+from autorule.config.runs import ExtractConfig
 from autorule.evaluation.config import EvaluateConfig
-from autorule.manifest import Funnel
-from autorule.run_folder import BASELINES, FLIPS, RULE_SET, Run
+from autorule.runs.manifest import Funnel
+from autorule.runs.run_folder import BASELINES, FLIPS, RULE_SET, Run
 from autorule.storage import write_text
 
 

@@ -2,16 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autorule.asking import ask
+from autorule.backends.asking import ask
 from autorule.backends.base import output_from_text
 from autorule.backends.scripted import ScriptedBackend
+from autorule.config.stages import MiningConfig
 from autorule.errors import ParseError
-from autorule.interpretation import given_interpretation
-from autorule.mining import build_request, candidates_from, parse_rules
+from autorule.extraction.interpretation import given_interpretation
+from autorule.extraction.mining import build_request, candidates_from, parse_rules
 from autorule.prompting import load_prompt
 from autorule.records import Failure, Usage
-from autorule.rule_text import clean_rule, normalise_rule
-from autorule.stage_config import MiningConfig
+from autorule.rules.text import clean_rule, normalise_rule
 from tests.conftest import make_pair
 
 CONFIG = MiningConfig()

@@ -9,12 +9,12 @@ from scipy import stats
 from autorule.errors import ConfigError, InputError
 from autorule.evaluation.apply import select
 from autorule.evaluation.comparing import read_run
-from autorule.evaluation.matrix import UNSCORED
-from autorule.evaluation.resampling import bootstrap_means
-from autorule.evaluation.splits import on_test, promotion_split
-from autorule.promotion import ALPHA, DRAWS_BEYOND, NotComparedError, decide, judge, level_of_look, rounds_for
 from autorule.registry import RuleSetRegistry
 from autorule.registry.promoting import promote
+from autorule.registry.promotion import ALPHA, DRAWS_BEYOND, NotComparedError, decide, judge, level_of_look, rounds_for
+from autorule.statistics.matrix import UNSCORED
+from autorule.statistics.resampling import bootstrap_means
+from autorule.statistics.splits import on_test, promotion_split
 from tests.conftest import make_rule_set
 from tests.evaluation_runs import write_evaluation
 from tests.simulated_verdicts import simulate

@@ -3,11 +3,11 @@ import json
 import pytest
 
 from autorule.backends.scripted import ScriptedBackend
+from autorule.config.stages import VerificationConfig
 from autorule.errors import ParseError
-from autorule.reasoned_verification import read_joint, read_reasoned
 from autorule.records import ModelOutput
-from autorule.stage_config import VerificationConfig
-from autorule.verifier import Verifier
+from autorule.verification.reasoned import read_joint, read_reasoned
+from autorule.verification.verifier import Verifier
 from tests.conftest import make_completion, make_rule_set
 
 TWO, THREE = ("Yes", "No"), ("Yes", "No", "N/A")

@@ -9,7 +9,7 @@ import pytest
 from autorule.errors import ConfigError, InputError, RuleSetError
 from autorule.registry import RuleSetRegistry, folder
 from autorule.registry.history import read_events
-from autorule.rule_sets import dump_rule_set, load_rule_set
+from autorule.rules.rule_sets import dump_rule_set, load_rule_set
 from tests.conftest import make_rule_set
 
 PEARS, APPLES, PLUMS = (make_rule_set(f"Mention {fruit}.") for fruit in ("pears", "apples", "plums"))

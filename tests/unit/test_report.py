@@ -9,13 +9,13 @@ from xml.etree import ElementTree
 import pytest
 
 from autorule.errors import InputError, MissingExtraError, RuleSetError
-from autorule.evaluation.records import Interval
 from autorule.report.contents import read_contents
 from autorule.report.plots import evaluation_plots
 from autorule.report.rule_table import rule_table
 from autorule.report.text import shortened, visible
 from autorule.report.write import PLOTS, write_report
-from autorule.run_folder import EVALUATION, RULE_SET
+from autorule.runs.run_folder import EVALUATION, RULE_SET
+from autorule.statistics.records import Interval
 from tests.reported_runs import HOSTILE, evaluation_run, extraction_run, section
 
 SECTIONS = (

@@ -5,12 +5,12 @@ from importlib.resources import files
 
 import pytest
 
-from autorule.evaluation.records import ConfidenceBin
 from autorule.report.contents import _edges, read_contents
 from autorule.report.drawing import THEMED, draw
 from autorule.report.plots import evaluation_plots
 from autorule.report.redundancy_plot import redundancy_plot
 from autorule.report.write import write_report
+from autorule.statistics.records import ConfidenceBin
 from tests.reported_runs import evaluation_run, section
 
 

@@ -11,12 +11,12 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from autorule.backends import open_backend
+from autorule.config.stages import RewardConfig
 from autorule.errors import ConfigError, UnscoredError
 from autorule.records import Failure
 from autorule.rewards import RuleReward
 from autorule.rewards.settings_file import load_reward_settings
-from autorule.rule_sets import dump_rule_set
-from autorule.stage_config import RewardConfig
+from autorule.rules.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
 from tests.integration.scripted_server import ScriptedServer
 

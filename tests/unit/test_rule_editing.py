@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autorule.config.stages import RewardConfig, VerificationConfig
 from autorule.errors import AutoruleError, ConfigError, RuleSetError
 from autorule.records import Rule
-from autorule.rule_editing import (
+from autorule.rules.editing import (
     Changes,
     apply,
     check_free,
@@ -14,10 +15,9 @@ from autorule.rule_editing import (
     save_rule_set,
     user_name,
 )
-from autorule.rule_merging import merge_rule_sets
-from autorule.rule_sets import Edit, dump_rule_set, load_rule_set
-from autorule.rule_text import new_rule_id
-from autorule.stage_config import RewardConfig, VerificationConfig
+from autorule.rules.merging import merge_rule_sets
+from autorule.rules.rule_sets import Edit, dump_rule_set, load_rule_set
+from autorule.rules.text import new_rule_id
 from tests.conftest import make_rule_set
 
 CITE, SHORT, RHYME = "The response should cite its sources.", "It should be short.", "Every line should rhyme."

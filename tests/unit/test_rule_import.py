@@ -4,12 +4,12 @@ import json
 
 import pytest
 
+from autorule.config.stages import RewardConfig, VerificationConfig
 from autorule.errors import InputError, PromptError
 from autorule.records import content_id
-from autorule.rule_import import ImportConfig, columns_not_read, import_rules
-from autorule.rule_sets import dump_rule_set, load_rule_set
-from autorule.rule_text import clean_rule, normalise_rule
-from autorule.stage_config import RewardConfig, VerificationConfig
+from autorule.rules.importing import ImportConfig, columns_not_read, import_rules
+from autorule.rules.rule_sets import dump_rule_set, load_rule_set
+from autorule.rules.text import clean_rule, normalise_rule
 
 
 def imported(tmp_path, name, content, config=None):

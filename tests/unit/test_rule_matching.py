@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autorule.records import Rule, content_id
-from autorule.rule_checking import check_rules
-from autorule.rule_matching import match_rules
+from autorule.rules.checking import check_rules
+from autorule.rules.matching import match_rules
 
 SOURCES = "The response should cite its sources."
 SOURCES_TOO = "The response should cite all its sources."

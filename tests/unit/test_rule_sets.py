@@ -7,12 +7,12 @@ import pytest
 import autorule
 from autorule.errors import RuleSetError
 from autorule.records import Message
-from autorule.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash, prompt_keys, rule_set_schema
-from autorule.rule_text import new_rule_id
+from autorule.rules.rule_sets import RuleSet, dump_rule_set, load_rule_set, prompt_hash, prompt_keys, rule_set_schema
+from autorule.rules.text import new_rule_id
 from tests.conftest import make_rule_set, messages
 
 RULES = make_rule_set("It should be short.", "It should rhyme.")
-PUBLISHED = Path(autorule.__file__).parent / "rule_set.schema.json"
+PUBLISHED = Path(autorule.__file__).parent / "rules/rule_set.schema.json"
 
 
 def saved(tmp_path, change=lambda content: None):
@@ -32,7 +32,7 @@ def test_a_rule_set_survives_the_file_byte_for_byte(tmp_path):
 
 def test_the_published_schema_is_that_of_the_records_and_accepts_a_rule_set():
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    assert published == rule_set_schema(), "write it anew: python -m autorule.rule_sets > autorule/rule_set.schema.json"
+    assert published == rule_set_schema(), "write it anew, as CONTRIBUTING.md says"
     jsonschema.validate(json.loads(dump_rule_set(RULES)), published)
 
 

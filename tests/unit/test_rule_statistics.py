@@ -9,20 +9,20 @@ import statsmodels.api as sm
 from scipy import linalg, stats
 from sklearn.metrics import matthews_corrcoef
 
+from autorule.config.stages import RewardConfig
 from autorule.errors import InputError
-from autorule.evaluation.accuracies import accuracies, margin_bins, slice_accuracies
-from autorule.evaluation.agreement import effective_sizes, measure_agreement
-from autorule.evaluation.curves import learning_curves
 from autorule.evaluation.evaluate import evaluate
-from autorule.evaluation.matrix import NO, NOT_APPLICABLE, UNSCORED, YES, PairMatrix
-from autorule.evaluation.redundancy import phi_of_differences, phi_of_verdicts
-from autorule.evaluation.resampling import bootstrap_means
-from autorule.evaluation.rewarded import rewarded_scores
-from autorule.evaluation.splits import on_test
-from autorule.evaluation.weighting import log_odds
 from autorule.records import Rule, Verdict
 from autorule.rewards.rule_reward import tally_verdicts
-from autorule.stage_config import RewardConfig
+from autorule.statistics.accuracies import accuracies, margin_bins, slice_accuracies
+from autorule.statistics.agreement import effective_sizes, measure_agreement
+from autorule.statistics.curves import learning_curves
+from autorule.statistics.matrix import NO, NOT_APPLICABLE, UNSCORED, YES, PairMatrix
+from autorule.statistics.redundancy import phi_of_differences, phi_of_verdicts
+from autorule.statistics.resampling import bootstrap_means
+from autorule.statistics.rewarded import rewarded_scores
+from autorule.statistics.splits import on_test
+from autorule.statistics.weighting import log_odds
 from tests.conftest import make_rule_set
 from tests.simulated_verdicts import simulate
 

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from autorule.rule_text import clean_rule, new_rule_id, normalise_rule
+from autorule.rules.text import clean_rule, new_rule_id, normalise_rule
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from autorule.config import ExtractConfig
-from autorule.config_layers import build_config
+from autorule.config.layers import build_config
+from autorule.config.runs import ExtractConfig
 from autorule.errors import ConfigError
 from autorule.preferences.sampling import sample_pairs
 from tests.conftest import make_pair

@@ -8,10 +8,10 @@ import pytest
 
 from autorule.errors import InputError
 from autorule.evaluation.comparing import Comparison
-from autorule.evaluation.matrix import UNSCORED
-from autorule.evaluation.records import Weightings
-from autorule.rule_sets import dump_rule_set, load_rule_set
-from autorule.run_folder import MANIFEST
+from autorule.rules.rule_sets import dump_rule_set, load_rule_set
+from autorule.runs.run_folder import MANIFEST
+from autorule.statistics.matrix import UNSCORED
+from autorule.statistics.records import Weightings
 from tests.commands import run_command
 from tests.conftest import make_rule_set
 from tests.evaluation_runs import write_evaluation
@@ -125,6 +125,6 @@ def test_runs_have_the_names_of_their_folders_and_the_hash_that_the_registry_sho
 
 
 def test_debug_shows_the_trace_of_an_error(tmp_path, autorule, monkeypatch):
-    monkeypatch.setattr("autorule.command_options._debug", False)  # put back when the test ends
+    monkeypatch.setattr("autorule.commands.options._debug", False)  # put back when the test ends
     with pytest.raises(InputError, match="give the folder of an evaluation"):
         autorule("compare", tmp_path, tmp_path, "--debug")

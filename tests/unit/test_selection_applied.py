@@ -7,19 +7,19 @@ import pytest
 
 from autorule.errors import RuleSetError
 from autorule.evaluation.apply import select
-from autorule.evaluation.matrix import UNSCORED
 from autorule.evaluation.one_call import _conversation
-from autorule.evaluation.redundancy import phi_of_verdicts
-from autorule.evaluation.rule_statistics import rule_statistics
-from autorule.evaluation.splits import on_test
-from autorule.evaluation.weighting import pair_accuracy, pair_scores, whitened
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.readers import Row
 from autorule.records import Message
-from autorule.rule_editing import pin, reword
-from autorule.rule_matching import match_rules
-from autorule.rule_merging import merge_rule_sets
-from autorule.rule_text import new_rule_id
+from autorule.rules.editing import pin, reword
+from autorule.rules.matching import match_rules
+from autorule.rules.merging import merge_rule_sets
+from autorule.rules.text import new_rule_id
+from autorule.statistics.matrix import UNSCORED
+from autorule.statistics.redundancy import phi_of_verdicts
+from autorule.statistics.rule_statistics import rule_statistics
+from autorule.statistics.splits import on_test
+from autorule.statistics.weighting import pair_accuracy, pair_scores, whitened
 from tests.conftest import make_completion, make_rule_set
 from tests.simulated_verdicts import simulate
 

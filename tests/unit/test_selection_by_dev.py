@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from autorule.errors import ConfigError
-from autorule.evaluation.agreement import measure_agreement
 from autorule.evaluation.apply import _mirrored, select
-from autorule.evaluation.choosing import dev_and_test
-from autorule.evaluation.matrix import NOT_APPLICABLE, UNSCORED
-from autorule.evaluation.splits import on_test
-from autorule.evaluation.weighting import on_model, pair_accuracy
-from autorule.rule_editing import pin
+from autorule.rules.editing import pin
+from autorule.statistics.agreement import measure_agreement
+from autorule.statistics.choosing import dev_and_test
+from autorule.statistics.matrix import NOT_APPLICABLE, UNSCORED
+from autorule.statistics.splits import on_test
+from autorule.statistics.weighting import on_model, pair_accuracy
 from tests.conftest import make_rule_set
 from tests.simulated_verdicts import simulate
 

@@ -4,13 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autorule.asking import ask
+from autorule.backends.asking import ask
 from autorule.backends.base import output_from_text
 from autorule.backends.scripted import ScriptedBackend
-from autorule.config import EMBEDDED, ExtractConfig
-from autorule.config_layers import build_config, load_preset
+from autorule.backends.text_vectors import text_vectors
+from autorule.config.layers import build_config, load_preset
+from autorule.config.models import EMBEDDED
+from autorule.config.runs import ExtractConfig
+from autorule.config.stages import SynthesisConfig
 from autorule.errors import ParseError, RunFailedError
-from autorule.merging import (
+from autorule.extraction.merging import (
     Merge,
     Merged,
     apply_merge,
@@ -20,11 +23,7 @@ from autorule.merging import (
     parse_review,
     read_merge,
 )
-from autorule.prompting import load_prompt
-from autorule.records import CandidateRule, Failure, Usage, content_id
-from autorule.similarity import leader_clusters, similar_pairs, text_vectors
-from autorule.stage_config import SynthesisConfig
-from autorule.synthesis import (
+from autorule.extraction.synthesis import (
     after_round,
     as_dropped,
     as_rules,
@@ -36,6 +35,9 @@ from autorule.synthesis import (
     list_room,
     merge_groups,
 )
+from autorule.prompting import load_prompt
+from autorule.records import CandidateRule, Failure, Usage, content_id
+from autorule.rules.similarity import leader_clusters, similar_pairs
 
 CONFIG = SynthesisConfig()
 NO_REVIEW = SynthesisConfig(review=False)

