@@ -174,7 +174,7 @@ class CandidateRule(Record):
     interpretation_id: str
     pair_id: str
     lint: tuple[str, ...] = ()
-    """Codes of what is wrong with the text (linting.py): a candidate that they set aside is kept on disk only."""
+    """Codes of what is wrong with the text (rules/linting.py): a candidate that they set aside is kept on disk only."""
     control: bool = False
     """Mined from a tie: a negative control, behind no rule."""
 

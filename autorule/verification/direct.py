@@ -2,7 +2,7 @@
 
 The conversation stands first and the rule last, so that the K questions about one completion share its prefix. P(yes)
 is p(Yes) / (p(Yes) + p(No)) from the first token of the answer; what can't be read is unscored, never No. Verdicts
-after free text, and on all rules at once, are in reasoned_verification.py.
+after free text, and on all rules at once, are in reasoned.py.
 """
 
 from autorule.backends.base import ChoiceProbabilities, ChoiceRequest, Question

@@ -142,7 +142,7 @@ def test_the_log_of_a_run_of_trl(tmp_path, tiny_model, exported, monkeypatch):  
     from datasets import Dataset
 
     from autorule.audit.training_log import read_log
-    from tests.unit.test_export import load
+    from tests.unit.export.test_folders import load
 
     settings = SETTINGS | {"output_dir": str(tmp_path / "out"), "log_completions": True}
     trainer = trl.GRPOTrainer(

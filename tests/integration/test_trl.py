@@ -13,7 +13,7 @@ from autorule.export import export_rule_set
 from autorule.export import training_data as data
 from autorule.rewards.settings import RewardSettings
 from tests.conftest import make_rule_set
-from tests.unit.test_export import load, scored
+from tests.unit.export.test_folders import load, scored
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from autorule.records import CallCounts
 from autorule.statistics.records import Interval
 from autorule.terminal import audit as audit_terminal
 from autorule.terminal import training_audit as training_audit_terminal
-from tests.unit.test_training_audit import audit, simulate
+from tests.unit.audit.test_training import audit, simulate
 
 LONG = "Says of every number where it comes from, and names the source in the same sentence as the number itself."
 

@@ -18,7 +18,10 @@ SHY = "It names a fruit."  # said Yes to with 0.3 where it holds, with 0.1 where
 FEW = "It rhymes."
 RULES = make_rule_set(SHY, FEW)
 CONFIG = CalibrationConfig.model_validate(
-    {"model": {"backend": "scripted", "model": "tests.unit.test_calibration:shy"}, "cache": {"enabled": False}}
+    {
+        "model": {"backend": "scripted", "model": "tests.unit.evaluation.test_calibration:shy"},
+        "cache": {"enabled": False},
+    }
 )
 
 

@@ -12,7 +12,7 @@ from autorule.verification.labels import read_labels
 from autorule.verification.labels.ifeval import RULES
 from autorule.verification.metrics import best_threshold, flip_rate, measure_quality, reliability
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
 
 
 def verdict(p, label=None):

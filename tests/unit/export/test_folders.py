@@ -180,7 +180,7 @@ def test_the_smoke_command_runs(tmp_path, target):
     export_rule_set(make_rule_set("Mention pears."), SETTINGS, target, tmp_path / "out")
     done = subprocess.run(
         [sys.executable, "rule_reward.py"], cwd=tmp_path / "out", capture_output=True, text=True,
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
+        env={"PYTHONPATH": str(Path(__file__).parents[3]), "PATH": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "0.0" in done.stdout

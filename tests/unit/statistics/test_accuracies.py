@@ -17,7 +17,7 @@ from autorule.statistics.matrix import NOT_APPLICABLE, UNSCORED
 from autorule.statistics.resampling import bootstrap_means, expanded_tail
 from autorule.statistics.splits import on_test
 from tests.simulated_verdicts import simulate
-from tests.unit.test_rule_statistics import rules_of
+from tests.unit.statistics.test_rule_statistics import rules_of
 
 AGREEMENTS = (0.75, 0.65, 0.5, 0.4)
 
