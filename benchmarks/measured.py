@@ -16,7 +16,8 @@ from workload import candidates
 
 from autorule.backends import close_backends
 from autorule.config.runs import ExtractConfig
-from autorule.runs.run_folder import CANDIDATES, PAIRS, Run, write_records
+from autorule.runs.files import CANDIDATES, PAIRS, write_records
+from autorule.runs.run_folder import Run
 
 
 def extract(folder: str, pairs: str, base_url: str, concurrency: int, prefect: bool) -> dict[str, Any]:

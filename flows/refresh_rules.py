@@ -10,7 +10,8 @@ from autorule.flows.evaluate_rules import evaluate_rules
 from autorule.flows.extract_rules import extract_rules
 from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.refresh_config import RefreshConfig
-from autorule.runs.run_folder import RULE_SET, completed_before
+from autorule.runs.files import RULE_SET
+from autorule.runs.run_folder import completed_before
 from autorule.tasks.limits import gpu_slot
 from autorule.tasks.refreshing import (
     Outcome,

@@ -9,7 +9,8 @@ from autorule.extraction.stability import Stability, stability
 from autorule.flows.extract_rules import extract_rules
 from autorule.rules.rule_sets import load_rule_set
 from autorule.runs.budget import Budget, budget_of
-from autorule.runs.run_folder import RULE_SET, completed_before
+from autorule.runs.files import RULE_SET
+from autorule.runs.run_folder import completed_before
 from autorule.storage import write_text
 from autorule.tasks.limits import gpu_slot
 from autorule.tasks.run_names import run_id_for, run_name

@@ -21,7 +21,8 @@ from prefect.events import emit_event
 from autorule.backends import stopping
 from autorule.report.steps import funnel_steps
 from autorule.rules.rule_sets import load_rule_set
-from autorule.runs.run_folder import EVALUATION, RULE_SET, Run
+from autorule.runs.files import EVALUATION, RULE_SET
+from autorule.runs.run_folder import Run
 from autorule.statistics.records import Evaluation
 from autorule.tasks.never_fatal import never_fatal
 from autorule.tasks.progress_bars import progress_bars

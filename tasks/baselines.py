@@ -19,7 +19,8 @@ from autorule.rewards.reward_model import RewardModel
 from autorule.rules.rule_sets import RuleSet
 from autorule.runs import progress
 from autorule.runs.budget import budget_of
-from autorule.runs.run_folder import BASELINES, FLIPS, Run, part_path, read_records
+from autorule.runs.files import BASELINES, FLIPS, part_path, read_records
+from autorule.runs.run_folder import Run
 from autorule.storage import write_text
 from autorule.tasks.preparation import COMPLETIONS
 from autorule.tasks.shards import read_parts

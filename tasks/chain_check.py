@@ -12,7 +12,8 @@ from autorule.prompting import load_prompt
 from autorule.records import CallCounts, ChainCheck, Failure, Interpretation, ModelOutput, PreferencePair
 from autorule.runs import progress
 from autorule.runs.budget import budget_of
-from autorule.runs.run_folder import CHECKS, INTERPRETATIONS, PAIRS, Run, part_path, read_records
+from autorule.runs.files import CHECKS, INTERPRETATIONS, PAIRS, part_path, read_records
+from autorule.runs.run_folder import Run
 from autorule.tasks.shard_tasks import ShardReport, shard_task
 from autorule.tasks.shards import run_shards, write_shard
 from autorule.tasks.stage_logs import log_failures

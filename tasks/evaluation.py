@@ -17,7 +17,8 @@ from autorule.preferences.sampling import sample_pairs
 from autorule.records import Completion, PreferencePair, RejectedRow
 from autorule.rewards.reward_model import RewardModel
 from autorule.rules.rule_sets import RuleSet, load_rule_set, prompt_keys
-from autorule.runs.run_folder import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, Run
+from autorule.runs.files import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT
+from autorule.runs.run_folder import Run
 from autorule.statistics.records import Evaluation
 from autorule.storage import write_text
 from autorule.tasks.preparation import COMPLETIONS, check_model, common_reason

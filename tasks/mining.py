@@ -13,7 +13,8 @@ from autorule.records import CallCounts, CandidateRule, ChainCheck, Failure, Int
 from autorule.rules.linting import sets_aside
 from autorule.runs import progress
 from autorule.runs.budget import budget_of
-from autorule.runs.run_folder import CANDIDATES, CHECKS, INTERPRETATIONS, PAIRS, Run, part_path, read_records
+from autorule.runs.files import CANDIDATES, CHECKS, INTERPRETATIONS, PAIRS, part_path, read_records
+from autorule.runs.run_folder import Run
 from autorule.tasks.shard_tasks import ShardReport, shard_task
 from autorule.tasks.shards import run_shards, write_shard
 from autorule.tasks.stage_logs import log_failures

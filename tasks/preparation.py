@@ -18,7 +18,8 @@ from autorule.preferences.sampling import sample_pairs
 from autorule.prompting import load_prompt
 from autorule.records import Completion, Messages, PreferencePair, RejectedRow, RejectionReason, content_id
 from autorule.rules.rule_sets import RuleSet, check_verification_prompt, dump_rule_set, load_rule_set, prompt_keys
-from autorule.runs.run_folder import HELD_OUT_PAIRS, PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET, Run
+from autorule.runs.files import HELD_OUT_PAIRS, PAIRS, REJECTED, REJECTED_HELD_OUT, RULE_SET
+from autorule.runs.run_folder import Run
 from autorule.storage import write_text
 from autorule.tasks.shards import read_parts, write_parts
 from autorule.tasks.stage_logs import log_funnel

@@ -19,9 +19,9 @@ from autorule.registry.folder import RuleSetRegistry
 from autorule.registry.promoting import promote
 from autorule.registry.promotion import NotComparedError
 from autorule.registry.refresh_config import RefreshConfig
-from autorule.rules.editing import save_rule_set
 from autorule.rules.rule_sets import dump_rule_set, load_rule_set
-from autorule.runs.run_folder import RULE_SET
+from autorule.rules.saving import save_rule_set
+from autorule.runs.files import RULE_SET
 from autorule.statistics.choosing import methods
 from autorule.tasks.never_fatal import never_fatal
 from autorule.tasks.preparation import check_model

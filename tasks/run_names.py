@@ -9,7 +9,8 @@ from prefect.runtime import flow_run
 
 from autorule.config.models import EMBEDDED
 from autorule.report.text import visible
-from autorule.runs.run_folder import RULE_SET, new_run_id
+from autorule.runs.files import RULE_SET
+from autorule.runs.run_folder import new_run_id
 
 DATA = ("pairs", "completions", "rules")
 """The setting that names the data, in the order in which they are looked for."""

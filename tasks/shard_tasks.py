@@ -16,8 +16,8 @@ from autorule.config.models import ModelConfig
 from autorule.prompting import load_prompt
 from autorule.records import CallCounts, Record, Stage
 from autorule.runs import progress
+from autorule.runs.files import FAILURES, PARTS, RULE_SET, part_path
 from autorule.runs.finished_shards import find_finished, note_finished, shard_key
-from autorule.runs.run_folder import FAILURES, PARTS, RULE_SET, part_path
 from autorule.tasks.limits import endpoint_slots
 
 RETRY_AFTER_S = [2, 10, 60]

@@ -11,7 +11,8 @@ from autorule.rewards.rule_reward import rule_reward
 from autorule.rules.rule_sets import RuleSet, load_rule_set
 from autorule.runs import progress
 from autorule.runs.budget import budget_of
-from autorule.runs.run_folder import REWARDS, RULE_SET, VERDICTS, Run, part_path, read_records
+from autorule.runs.files import REWARDS, RULE_SET, VERDICTS, part_path, read_records
+from autorule.runs.run_folder import Run
 from autorule.tasks.preparation import COMPLETIONS
 from autorule.tasks.shard_tasks import ShardReport, shard_task
 from autorule.tasks.shards import run_shards, write_shard

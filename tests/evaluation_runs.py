@@ -10,7 +10,8 @@ from autorule.evaluation.evaluate import evaluate
 from autorule.evaluation.pair_table import SLICE, write_pair_table
 from autorule.records import CallCounts, Verdict, content_id
 from autorule.rules.rule_sets import dump_rule_set
-from autorule.runs.run_folder import BASELINES, EVALUATION, HELD_OUT_PAIRS, RULE_SET, VERDICTS, Run
+from autorule.runs.files import BASELINES, EVALUATION, HELD_OUT_PAIRS, RULE_SET, VERDICTS
+from autorule.runs.run_folder import Run
 from autorule.storage import write_text
 from autorule.verification.verdict_tables import VerdictTable
 from tests.conftest import make_completion

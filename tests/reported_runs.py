@@ -12,7 +12,8 @@ from autorule.evaluation.evaluate import evaluate
 from autorule.records import CallCounts, Completion, Rule, Verdict
 from autorule.rewards.rule_reward import rule_reward
 from autorule.rules.rule_sets import RuleSet, dump_rule_set
-from autorule.runs.run_folder import EVALUATION, REWARDS, RULE_SET, Run
+from autorule.runs.files import EVALUATION, REWARDS, RULE_SET
+from autorule.runs.run_folder import Run
 from autorule.statistics.matrix import UNSCORED
 from autorule.storage import write_text
 from autorule.verification.verdict_tables import write_rewards

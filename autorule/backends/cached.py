@@ -6,8 +6,6 @@ request goes out under the next attempt number. Without a store it only counts c
 """
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -24,6 +22,7 @@ from autorule.backends.base import (
     GenerateRequest,
     Question,
 )
+from autorule.backends.cache_keys import choice_keys, generation_key
 from autorule.backends.token_estimate import estimate_message_tokens, estimate_tokens
 from autorule.records import CallCounts, Failure, Messages, ModelOutput
 from autorule.runs.budget import Account
@@ -55,7 +54,7 @@ class CachedBackend:
 
     def known(self, requests: Sequence[GenerateRequest]) -> dict[str, ModelOutput]:
         """Request id -> stored answer, of the requests that would not be sent."""
-        keys = {request.request_id: _generation_key(self.identity, request) for request in requests}
+        keys = {request.request_id: generation_key(self.identity, request) for request in requests}
         stored = self._store.generations(list(set(keys.values()))) if self._store else {}
         found = {r.request_id: _usable_output(r, stored.get(keys[r.request_id], [])) for r in requests}
         return {request_id: output for request_id, output in found.items() if output is not None}
@@ -63,7 +62,7 @@ class CachedBackend:
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Answer]:
         same: dict[bytes, list[GenerateRequest]] = {}
         for request in requests:
-            same.setdefault(_generation_key(self.identity, request), []).append(request)
+            same.setdefault(generation_key(self.identity, request), []).append(request)
         stored = self._store.generations(list(same)) if self._store else {}
         to_send: list[tuple[bytes, GenerateRequest]] = []
         for key, group in same.items():
@@ -143,7 +142,7 @@ class CachedBackend:
         # By the request's identity: a back end answers with the request that it was given.
         keys_to_send: dict[int, dict[Question, bytes]] = {}
         for group in _groups_by_questions(requests, QUESTIONS_PER_LOOKUP):
-            keyed = [(request, _choice_keys(self.identity, request)) for request in group]
+            keyed = [(request, choice_keys(self.identity, request)) for request in group]
             stored = self._store.choices([key for _, keys in keyed for key in keys.values()]) if self._store else {}
             known: list[ChoiceAnswer] = []
             for request, keys in keyed:
@@ -220,26 +219,6 @@ def _counts_of(result: ModelOutput | ChoiceProbabilities | Failure) -> CallCount
     return CallCounts(sent=1, prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
 
 
-def _generation_key(identity: str, request: GenerateRequest) -> bytes:
-    return _hash(
-        [
-            "generate",
-            identity,
-            _plain(request.messages),
-            request.sampling.model_dump(),
-            request.json_schema,
-            request.sample_index,
-            request.prompt_sha256,
-        ]
-    )
-
-
-def _choice_keys(identity: str, request: ChoiceRequest) -> dict[Question, bytes]:
-    """The key of each question. The conversation is hashed once for all of them."""
-    shared = _hash(["choices", identity, _plain(request.messages), list(request.choices), request.prompt_sha256])
-    return {question: hashlib.sha256(shared + question.text.encode()).digest() for question in request.questions}
-
-
 def _known_choices(request: ChoiceRequest, keys: dict[Question, bytes], stored: dict[bytes, str]) -> list[ChoiceAnswer]:
     read = ChoiceProbabilities.model_validate_json
     return [ChoiceAnswer(request, question, read(stored[key])) for question, key in keys.items() if key in stored]
@@ -257,12 +236,3 @@ def _groups_by_questions(requests: Iterable[ChoiceRequest], n_questions: int) ->
             group, n = [], 0
     if group:
         yield group
-
-
-def _plain(messages: Messages) -> list[tuple[str, str]]:
-    return [(message.role, message.content) for message in messages]
-
-
-def _hash(parts: list[object]) -> bytes:
-    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).digest()

@@ -23,6 +23,7 @@ from autorule.backends.base import (
     Question,
 )
 from autorule.backends.chat_replies import read_choices, read_output
+from autorule.backends.chat_requests import sampling_fields
 from autorule.backends.in_flight import InFlight
 from autorule.backends.keys import read_key
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
@@ -138,7 +139,7 @@ class OpenAICompatibleBackend:
         self._in_flight.close(self._session.close if self._session else None)
 
     async def _generate_one(self, request: GenerateRequest) -> Answer:
-        body = {**self._body(request.conversation), **_sampling_fields(request)}
+        body = {**self._body(request.conversation), **sampling_fields(request)}
         if request.json_schema is not None and not self._schema_refused:
             body["response_format"] = {
                 "type": "json_schema",
@@ -244,22 +245,3 @@ def _asks(requests: Iterable[ChoiceRequest], scoring: Scoring | None) -> Iterato
             yield _Ask(request, None, route, scoring)
         else:
             yield from (_Ask(request, question, route) for question in request.questions)
-
-
-def _sampling_fields(request: GenerateRequest) -> dict[str, Any]:
-    sampling = request.sampling
-    fields: dict[str, Any] = {
-        "max_tokens": sampling.max_tokens,
-        "temperature": request.temperature,
-        "top_p": sampling.top_p,
-    }
-    if request.temperature > 0:
-        seed = content_id("seed", sampling.seed, request.sample_index, request.repeats)
-        fields["seed"] = int(seed[:7], 16)
-    if sampling.stop:
-        fields["stop"] = list(sampling.stop)
-    if sampling.bad_words:
-        fields["bad_words"] = list(sampling.bad_words)
-    if sampling.repetition_penalty != 1:
-        fields["repetition_penalty"] = sampling.repetition_penalty
-    return fields

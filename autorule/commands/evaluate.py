@@ -20,7 +20,8 @@ from autorule.commands.options import (
 )
 from autorule.commands.settings import mapping, run_settings, settings_of
 from autorule.errors import ConfigError, RunFailedError
-from autorule.runs.run_folder import EVALUATION, MANIFEST, new_run_id
+from autorule.runs.files import EVALUATION, MANIFEST
+from autorule.runs.run_folder import new_run_id
 from autorule.terminal.evaluation import print_end, print_evaluation
 from autorule.terminal.runs import print_forecast
 

@@ -11,7 +11,7 @@ from autorule.errors import ConfigError, InputError, in_words
 from autorule.export import training_data as data
 from autorule.preferences.completions import read_completions
 from autorule.records import Completion, RewardRecord
-from autorule.runs.run_folder import MANIFEST, REWARDS
+from autorule.runs.files import MANIFEST, REWARDS
 from autorule.storage import write_text
 from autorule.verification.verdict_tables import read_rewards
 

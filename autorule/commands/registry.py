@@ -8,8 +8,8 @@ import typer
 from autorule.commands.options import AsJson, By, RuleSetFile
 from autorule.registry import RuleSetRegistry
 from autorule.registry.folder import REGISTRY
-from autorule.rules.editing import user_name
 from autorule.rules.rule_sets import load_rule_set
+from autorule.rules.saving import user_name
 from autorule.statistics.splits import PROMOTION_SHARE
 from autorule.terminal.registry import print_decision, print_registry
 

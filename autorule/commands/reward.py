@@ -14,8 +14,8 @@ from autorule.errors import ConfigError, InputError
 from autorule.preferences.completions import read_completions
 from autorule.records import Completion
 from autorule.rewards.scaling import learned_scaling, scaled
-from autorule.rules.editing import check_free, save_rule_set, user_name
 from autorule.rules.rule_sets import RuleSet, load_rule_set
+from autorule.rules.saving import check_free, save_rule_set, user_name
 from autorule.verification.verdict_tables import read_rewards
 
 reward_app = typer.Typer(help="Rewards: what they are made of, scaling, calibration.", no_args_is_help=True)

@@ -10,13 +10,14 @@ from autorule.commands.settings import settings_of
 from autorule.errors import ConfigError, InputError
 from autorule.records import Rule
 from autorule.rules.checking import Findings, check_rules, faults_of
-from autorule.rules.editing import Changes, apply, check_free, find_rule, save_rule_set, user_name
+from autorule.rules.editing import Changes, apply, find_rule
 from autorule.rules.importing import ImportConfig, columns_not_read, import_rules
 from autorule.rules.lineage import RuleLineage, history_of, missing_files, trace
 from autorule.rules.matching import match_rules
 from autorule.rules.merging import differences, joined_history, merge_rule_sets
 from autorule.rules.rows import headings_of
 from autorule.rules.rule_sets import load_rule_set
+from autorule.rules.saving import check_free, save_rule_set, user_name
 from autorule.terminal import rules as shown
 from autorule.terminal.console import print_json
 

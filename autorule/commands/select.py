@@ -8,8 +8,8 @@ import typer
 
 from autorule.commands.options import AsJson, By, Debug, Force, RuleSetFile
 from autorule.errors import NothingKeptError, RunFailedError
-from autorule.rules.editing import check_free, save_rule_set, user_name
 from autorule.rules.rule_sets import load_rule_set
+from autorule.rules.saving import check_free, save_rule_set, user_name
 from autorule.statistics.records import Weightings
 from autorule.terminal.console import err
 from autorule.terminal.evaluation import print_weightings

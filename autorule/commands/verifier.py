@@ -18,8 +18,8 @@ from autorule.commands.options import (
 from autorule.commands.settings import mapping, settings_of
 from autorule.errors import ConfigError
 from autorule.evaluation.calibration import CalibrationConfig, calibrate
-from autorule.rules.editing import check_free, save_rule_set, user_name
 from autorule.rules.rule_sets import load_rule_set
+from autorule.rules.saving import check_free, save_rule_set, user_name
 from autorule.storage import write_text
 from autorule.terminal.verifier import print_calibration, print_verifier_check
 from autorule.terminal.work import how_to_go_on, work_shown

@@ -20,17 +20,9 @@ from autorule.evaluation.run_manifest import read_manifest
 from autorule.evaluation.too_many_failures import unscored_message
 from autorule.records import RejectedRow
 from autorule.rules.rule_sets import RuleSet, dump_rule_set, load_rule_set
+from autorule.runs.files import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, RULE_SET, VERDICTS, read_records
 from autorule.runs.manifest import Funnel, RunManifest, describe_input
-from autorule.runs.run_folder import (
-    EVALUATION,
-    HELD_OUT_PAIRS,
-    REJECTED_HELD_OUT,
-    RULE_SET,
-    VERDICTS,
-    Run,
-    new_run_id,
-    read_records,
-)
+from autorule.runs.run_folder import Run, new_run_id
 from autorule.statistics.matrix import UNSCORED, Bools, PairMatrix
 from autorule.statistics.records import Evaluation
 from autorule.statistics.rewarded import rewarded_scores

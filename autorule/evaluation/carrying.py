@@ -13,7 +13,7 @@ from autorule.errors import InputError
 from autorule.evaluation.reading import as_asked, whole
 from autorule.records import Rule
 from autorule.rules.rule_sets import RuleSet, load_rule_set
-from autorule.runs.run_folder import BASELINES, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
+from autorule.runs.files import BASELINES, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
 from autorule.statistics.matrix import Bools
 from autorule.storage import readable, write_text, writing
 

@@ -14,8 +14,8 @@ from autorule.evaluation.reading import matrix_pairs, read_matrix
 from autorule.evaluation.run_manifest import read_manifest
 from autorule.records import Record, content_id
 from autorule.rules.rule_sets import RuleSet, dump_rule_set, load_rule_set
+from autorule.runs.files import RULE_SET
 from autorule.runs.manifest import RunManifest
-from autorule.runs.run_folder import RULE_SET
 from autorule.statistics.agreement import FALSE_DISCOVERY_RATE, measure_agreement
 from autorule.statistics.matrix import Bools, Floats, Ints, PairMatrix
 from autorule.statistics.records import Interval

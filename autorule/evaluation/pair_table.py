@@ -12,7 +12,7 @@ import numpy as np
 from autorule.preferences.completions import completion_id
 from autorule.records import Messages, PreferencePair, RejectionReason
 from autorule.rules.rule_sets import RuleSet, bare_prompt_hash, prompt_hash
-from autorule.runs.run_folder import HELD_OUT_PAIRS
+from autorule.runs.files import HELD_OUT_PAIRS
 from autorule.statistics.matrix import Bools
 from autorule.storage import readable, writing
 from autorule.verification.conversation import final_view

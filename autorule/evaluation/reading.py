@@ -14,7 +14,7 @@ from autorule.evaluation.pair_table import SLICE
 from autorule.evaluation.run_manifest import why_unfinished
 from autorule.records import Rule
 from autorule.rules.rule_sets import RuleSet, load_rule_set
-from autorule.runs.run_folder import BASELINES, EVALUATION, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
+from autorule.runs.files import BASELINES, EVALUATION, FLIPS, HELD_OUT_PAIRS, RULE_SET, VERDICTS
 from autorule.statistics.matrix import NO, NOT_APPLICABLE, UNSCORED, YES, Floats, Ints, PairMatrix
 from autorule.statistics.records import Evaluation
 from autorule.storage import readable

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from autorule.errors import InputError
+from autorule.runs.files import MANIFEST
 from autorule.runs.manifest import RunManifest
-from autorule.runs.run_folder import MANIFEST
 
 
 def read_manifest(folder: Path) -> RunManifest:

@@ -1,6 +1,6 @@
 """Pairs without a reward because the verifier failed: more than a few, and figures of the others say little."""
 
-from autorule.runs.run_folder import FAILURES
+from autorule.runs.files import FAILURES
 from autorule.statistics.records import Evaluation
 
 MOST_UNSCORED = 0.1

@@ -5,9 +5,7 @@ both lists, as in UltraFeedback-binarized), `prompt/response_a/response_b/winner
 `chosen/rejected`. Other names come in through a mapping from our column name to the file's.
 """
 
-import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 from autorule.errors import ConfigError, InputError
@@ -22,6 +20,7 @@ from autorule.preferences.messages import (
 )
 from autorule.preferences.readers import Row
 from autorule.preferences.sampling import draw
+from autorule.preferences.values import as_embedding, as_score, as_strength
 from autorule.records import Messages, Order, PreferencePair, RejectedRow, RejectionReason, content_id
 
 COLUMNS = (
@@ -106,7 +105,7 @@ class FieldMap:
 
     def _from_chosen(self, row: Row, source_id: str | None, reasons: list[RejectionReason]) -> PreferencePair:
         prompt, chosen, rejected = self._chosen_messages(row)
-        best, worst = self._score(row, "score_chosen"), self._score(row, "score_rejected")
+        best, worst = (as_score(self._get(row, name), name) for name in ("score_chosen", "score_rejected"))
         if best is not None and worst is not None:
             if best == worst:
                 reasons.append(_reason("tie", f"score_chosen and score_rejected are both {best:g}"))
@@ -203,40 +202,11 @@ class FieldMap:
             stratum=as_id(self._get(row, "stratum")) if "stratum" in self.columns else None,
             given_order=given_order if reasoning else None,
             tie=tie,
-            embedding=self._embedding(row),
+            embedding=as_embedding(self._get(row, "embedding")) if "embedding" in self.columns else None,
             chosen_first=None if given_order is None else given_order == "chosen_first",
-            strength=None if tie else self._strength(row),
+            strength=None if tie or "strength" not in self.columns else as_strength(self._get(row, "strength")),
             slices={name: as_id(row.values.get(name)) or "" for name in self.slices},
         )
-
-    def _embedding(self, row: Row) -> tuple[float, ...] | None:
-        value = self._get(row, "embedding")
-        if value is None or "embedding" not in self.columns:
-            return None
-        numbers = list(value) if hasattr(value, "__iter__") and not isinstance(value, (str, bytes, dict)) else []
-        if not numbers or not all(isinstance(n, Real) and math.isfinite(n) for n in numbers) or not any(numbers):
-            raise FieldError("bad_embedding", f"embedding is {value!r:.60}, expected a list of numbers, not all 0")
-        return tuple(map(float, numbers))
-
-    def _score(self, row: Row, name: str) -> float | None:
-        """The number in a column, which is text in a CSV file; None where there is none."""
-        value = self._get(row, name)
-        if value is None or (isinstance(value, str) and not value.strip()):
-            return None
-        try:
-            score = float(value)
-        except (TypeError, ValueError):
-            raise FieldError("bad_score", f"{name} is {value!r:.60}, expected a number or nothing") from None
-        return None if math.isnan(score) else score
-
-    def _strength(self, row: Row) -> float | None:
-        """Of a column that was mapped; without its sign, which only says which side: that is told by the label."""
-        strength = self._score(row, "strength") if "strength" in self.columns else None
-        if strength is None:
-            return None
-        if strength == 0 or math.isinf(strength):
-            raise FieldError("bad_strength", f"strength is {strength:g}, expected a number other than 0, or nothing")
-        return abs(strength)
 
     def _text(self, row: Row, name: str) -> str | None:
         value = self._get(row, name)

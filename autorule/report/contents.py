@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from autorule.errors import AutoruleError, InputError, MissingExtraError, in_words
 from autorule.records import Failure, Rule
 from autorule.rules.rule_sets import RuleSet, load_rule_set
+from autorule.runs.files import EVALUATION, FAILURES, MANIFEST, REWARDS, RULE_SET, read_records
 from autorule.runs.manifest import RunManifest
-from autorule.runs.run_folder import EVALUATION, FAILURES, MANIFEST, REWARDS, RULE_SET, read_records
 from autorule.statistics.records import Evaluation
 from autorule.statistics.weighting import SAME
 from autorule.verification.verdict_tables import read_rewards

@@ -13,15 +13,15 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from types import MethodType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from autorule.backends import open_cached
-from autorule.errors import ConfigError, UnscoredError
+from autorule.errors import ConfigError
 from autorule.records import CallCounts, Completion, RewardRecord, Rule, Verdict
 from autorule.rewards.conversations import as_completion, estimated_tokens
 from autorule.rewards.rule_reward import aspect_fractions, rule_reward
+from autorule.rewards.scored import Scored, metrics, satisfied_text
 from autorule.rewards.settings import RewardSettings, Row
 from autorule.rewards.shaping import combine, drop_rules
 from autorule.rules.rule_sets import RuleSet, load_rule_set
@@ -35,21 +35,6 @@ Log = Callable[[str, float], None]
 
 _shared_lock = threading.Lock()
 _shared: dict[Path, "RuleReward"] = {}
-
-
-class Scored(NamedTuple):
-    """One completion: the reward, and all that it was made of."""
-
-    reward: float | None
-    reason: str | None
-    """Why there is no reward."""
-    rules: RewardRecord
-    """The rule reward alone."""
-    verdicts: tuple[Verdict, ...]
-    aspects: dict[str, float | None]
-    """Aspect -> fraction over its rules."""
-    reward_model: float | None = None
-    """The normalised score of the reward model, where there is one."""
 
 
 class RuleReward:
@@ -170,7 +155,7 @@ class RuleReward:
             for name, value in self.metrics(scored).items():
                 log_metric(f"{self.__name__}/{name}", value)
         if log_extra is not None:
-            log_extra(f"{self.__name__}/satisfied", [_satisfied(one.rules) for one in scored])
+            log_extra(f"{self.__name__}/satisfied", [satisfied_text(one.rules) for one in scored])
         return [self.reward_or_policy(one) for one in scored]
 
     async def score_async(self, *args: Any, **kwargs: Any) -> list[Scored]:
@@ -191,29 +176,19 @@ class RuleReward:
         if scored.reward is not None or self.settings.on_unscored == "none":
             return scored.reward
         if self.settings.on_unscored == "error":
-            raise _unscored(scored)
+            raise scored.error()
         return float(self.settings.on_unscored)
 
     def number(self, scored: Scored) -> float:
         """The reward for those who know numbers only. Raises UnscoredError where there is none."""
         value = self.reward_or_policy(scored)
         if value is None:
-            raise _unscored(scored)
+            raise scored.error()
         return value
 
     def metrics(self, scored: Sequence[Scored]) -> dict[str, float]:
         """Name -> mean over the completions; the same names in every call, NaN where nothing was scored."""
-        by_rule: dict[str, list[float]] = {rule.rule_id: [] for rule in self.rules}
-        for verdict in (verdict for one in scored for verdict in one.verdicts):
-            if verdict.verdict in ("yes", "no"):
-                by_rule[verdict.rule_id].append(float(verdict.verdict == "yes"))
-        aspects = sorted({rule.aspect or "other" for rule in self.rules}) if any(r.aspect for r in self.rules) else []
-        return {
-            "fraction": _mean([one.rules.fraction for one in scored]),
-            "unscored": _mean([float(one.reward is None) for one in scored]),
-            **{f"aspect/{aspect}": _mean([one.aspects.get(aspect) for one in scored]) for aspect in aspects},
-            **{f"rule/{rule_id}": _mean(values) for rule_id, values in by_rule.items()},
-        }
+        return metrics(scored, self.rules)
 
     def _rules_for(self, columns: Mapping[str, Sequence[Any]], row: int, step: int) -> tuple[Rule, ...]:
         rules = self.rules
@@ -294,11 +269,6 @@ class RuleReward:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-def _unscored(scored: Scored) -> UnscoredError:
-    final = scored.rules.reward is None and scored.rules.n_unscored == 0
-    return UnscoredError(f"a completion has no reward: {scored.reason}", final)
-
-
 def _rules_of_aspect(rule_set: RuleSet, aspect: str | None) -> tuple[Rule, ...]:
     rules = tuple(rule for rule in rule_set.rules if aspect is None or rule.aspect == aspect)
     if not rules:
@@ -309,13 +279,3 @@ def _rules_of_aspect(rule_set: RuleSet, aspect: str | None) -> tuple[Rule, ...]:
 
 def _as_name(aspect: str) -> str:
     return "".join(char if char.isascii() and char.isalnum() else "_" for char in aspect)
-
-
-def _satisfied(record: RewardRecord) -> str:
-    not_applicable = f" ({record.n_not_applicable} n/a)" if record.n_not_applicable else ""
-    return f"{record.n_satisfied}/{record.n_scored}{not_applicable}"
-
-
-def _mean(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else math.nan

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from autorule.errors import ConfigError
-from autorule.rewards.reward_function import RuleReward, Scored
+from autorule.rewards.reward_function import RuleReward
+from autorule.rewards.scored import Scored
 
 _ENDS = (
     "<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "</s>",

@@ -3,20 +3,17 @@
 Functions from rule set to rule set: nothing is changed in place, and what they return is valid.
 """
 
-import getpass
 import json
 from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from autorule.errors import ConfigError, RuleSetError
 from autorule.records import Rule
-from autorule.rules.rule_sets import Edit, RuleSet, dump_rule_set
+from autorule.rules.rule_sets import Edit, RuleSet
 from autorule.rules.text import clean_rule, new_rule_id, normalise_rule
-from autorule.storage import write_text
 
 SHOWN_CHARS = 60
 
@@ -222,36 +219,6 @@ def without_dangling(rules: Sequence[Rule]) -> list[Rule]:
     return [
         rule.model_copy(update={"contradicts": tuple(key for key in rule.contradicts if key in ids)}) for rule in rules
     ]
-
-
-def user_name(by: str | None) -> str:
-    """Who makes the change: as told, else the user of this process. Raises ConfigError when neither is known."""
-    if by is not None and by.strip():
-        return by.strip()
-    if by is not None:
-        raise ConfigError("--by is empty; give the name to put in the history, or leave it out")
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError) as error:
-        raise ConfigError("the user of this process has no name; give one with --by") from error
-
-
-def check_free(path: Path, force: bool) -> None:
-    """Raises ConfigError when a file would be overwritten and that was not asked for."""
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder; give the file to write")
-    if path.exists() and not force:
-        raise ConfigError(f"{path} exists; give another --out, or --force to overwrite it")
-
-
-def save_rule_set(path: Path, rule_set: RuleSet) -> None:
-    """Writes the whole file or none of it; through a link, the file that it leads to."""
-    try:
-        write_text(path.resolve(), dump_rule_set(rule_set))
-    except OSError as error:
-        raise ConfigError(
-            f"{path} can't be written: {error.strerror}; make its folder, or give another place"
-        ) from error
 
 
 def shortened(text: str, n_chars: int = SHOWN_CHARS) -> str:

@@ -14,7 +14,7 @@ from autorule.records import CandidateRule, Interpretation, PreferencePair, Reco
 from autorule.rules.passages import Part, Passage, PassageFinder
 from autorule.rules.rule_sets import Edit, RuleSet
 from autorule.rules.text import new_rule_id
-from autorule.runs.run_folder import CANDIDATES, INTERPRETATIONS, PAIRS
+from autorule.runs.files import CANDIDATES, INTERPRETATIONS, PAIRS
 
 STAGE_FILES = (PAIRS, INTERPRETATIONS, CANDIDATES)
 

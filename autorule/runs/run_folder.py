@@ -1,17 +1,16 @@
-"""The folder that a run leaves: numbered stage files, failures, rejected rows and the manifest.
+"""A run while it goes on: its folder, held by one process, and its manifest, which says what is in it.
 
-A stage file that is there is whole; failures are appended while the run goes on. Shards write parts; a stage joins its
-parts into its file in the order of the shards. The folder may be in an object store (autorule.storage).
+The folder may be in an object store (autorule.storage).
 """
 
 import fcntl
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from pydantic import BaseModel
 
@@ -20,56 +19,12 @@ from autorule.config.runs import RunConfig
 from autorule.errors import BudgetSpentError, ConfigError, InputError, RunFailedError, in_words
 from autorule.records import CallCounts, Failure, Stage
 from autorule.runs.budget import reset_budget
+from autorule.runs.files import FAILURES, MANIFEST, PARTS, STAGE_FILES, part_path, write_records
 from autorule.runs.finished_shards import clear_unfinished
 from autorule.runs.manifest import InputFile, RunManifest, Status, describe_input, utc_now
 from autorule.storage import append_text, is_local, remove_folder, write_text, writing
 
-RecordType = TypeVar("RecordType", bound=BaseModel)
-
-PAIRS = "00_pairs.jsonl"
-INTERPRETATIONS = "01_interpretations.jsonl"
-CHECKS = "01_chain_checks.jsonl"
-CANDIDATES = "02_candidate_rules.jsonl"
-RULE_SET = "03_rule_set.json"
-DROPPED = "03_dropped_candidates.jsonl"
-HELD_OUT_PAIRS = "04_pairs.parquet"
-VERDICTS = "04_verdicts.parquet"
-BASELINES = "04_baselines.parquet"
-FLIPS = "04_flips.json"
-REWARDS = "05_rewards.parquet"
-EVALUATION = "06_evaluation.json"
-FAILURES = "failures.jsonl"
-REJECTED = "rejected_rows.jsonl"
-REJECTED_HELD_OUT = "rejected_held_out_rows.jsonl"
-STAGE_FILES = (
-    PAIRS, INTERPRETATIONS, CHECKS, CANDIDATES, RULE_SET, DROPPED, HELD_OUT_PAIRS, VERDICTS, BASELINES, FLIPS, REWARDS,
-    EVALUATION, REJECTED, REJECTED_HELD_OUT,
-)  # fmt: skip
-MANIFEST = "manifest.json"
-PARTS = "parts"
 LOCK = ".lock"
-
-
-def write_records(path: Path, records: Iterable[BaseModel]) -> int:
-    """Writes one record a line, the whole file or none of it; how many there were."""
-    n = 0
-    with writing(path) as file:
-        for record in records:
-            file.write(record.model_dump_json() + "\n")
-            n += 1
-    return n
-
-
-def read_records(path: Path, kind: type[RecordType]) -> Iterator[RecordType]:
-    """The records of a file that write_records made."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            yield kind.model_validate_json(line)
-
-
-def part_path(folder: Path, name: str, shard: int) -> Path:
-    """Where shard number `shard` keeps its part of the stage file `name`."""
-    return folder / PARTS / f"{Path(name).stem}-{shard:05d}{Path(name).suffix}"
 
 
 def _take_folder(folder: Path) -> AbstractContextManager[Any]:

@@ -9,8 +9,8 @@ from rich.markup import escape
 from autorule.errors import printable
 from autorule.evaluation.verdict import verdict
 from autorule.records import RejectedRow
+from autorule.runs.files import FAILURES, HELD_OUT_PAIRS, REJECTED_HELD_OUT, read_records
 from autorule.runs.manifest import RunManifest
-from autorule.runs.run_folder import FAILURES, HELD_OUT_PAIRS, REJECTED_HELD_OUT, read_records
 from autorule.statistics.records import Accuracy, Evaluation, Interval, RuleStatistics, Weightings
 from autorule.storage import readable
 from autorule.terminal import runs

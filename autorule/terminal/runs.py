@@ -13,7 +13,7 @@ from autorule.errors import printable
 from autorule.extraction.controls import PAIR_SHARE, TIE_SHARE, told_by_ties
 from autorule.records import CallCounts
 from autorule.rules.rule_sets import load_rule_set
-from autorule.runs.run_folder import CHECKS, FAILURES, REJECTED, REJECTED_HELD_OUT, REWARDS, RULE_SET
+from autorule.runs.files import CHECKS, FAILURES, REJECTED, REJECTED_HELD_OUT, REWARDS, RULE_SET
 from autorule.terminal.console import out, print_table
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from autorule.report.contents import read_contents
 from autorule.report.redundancy_plot import DEEPER
 from autorule.report.text import visible
 from autorule.report.write import write_report
-from autorule.runs.run_folder import EVALUATION
+from autorule.runs.files import EVALUATION
 from tests.reported_runs import HOSTILE, evaluation_run
 
 pytestmark = pytest.mark.slow

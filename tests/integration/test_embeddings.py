@@ -12,7 +12,7 @@ from autorule.errors import BackendError, ConfigError
 from autorule.rules.rule_sets import load_rule_set
 from autorule.rules.similarity import similar_pairs
 from autorule.rules.text import is_negated
-from autorule.runs.run_folder import RULE_SET
+from autorule.runs.files import RULE_SET
 from tests.integration.scripted_server import ScriptedServer
 from tests.integration.test_flows import extract
 

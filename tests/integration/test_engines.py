@@ -10,8 +10,8 @@ from autorule import local_prefect
 from autorule.local_prefect.api import call_api
 from autorule.local_prefect.setup import GPU_LIMIT
 from autorule.rules.rule_sets import dump_rule_set
+from autorule.runs.files import MANIFEST, REWARDS, VERDICTS
 from autorule.runs.manifest import RunManifest
-from autorule.runs.run_folder import MANIFEST, REWARDS, VERDICTS
 from tests.conftest import make_rule_set
 from tests.integration.prefect_project import ENDS, PATIENCE_S, poll, prefect_in, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful, wait_until

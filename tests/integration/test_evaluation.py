@@ -7,7 +7,7 @@ import pytest
 from autorule.evaluation.reading import read_matrix
 from autorule.evaluation.run_manifest import read_manifest
 from autorule.rules.rule_sets import Provenance, dump_rule_set, load_rule_set, prompt_hash
-from autorule.runs.run_folder import EVALUATION
+from autorule.runs.files import EVALUATION
 from autorule.statistics.records import Evaluation
 from tests.commands import autorule, run_command
 from tests.conftest import make_rule_set, messages

@@ -12,8 +12,8 @@ from autorule.flows.extract_rules import extract_rules
 from autorule.flows.repeat_extraction import repeat_extraction
 from autorule.records import CandidateRule, ChainCheck, Failure, Interpretation, Rule
 from autorule.rules.rule_sets import load_rule_set
+from autorule.runs.files import CANDIDATES, CHECKS, DROPPED, FAILURES, INTERPRETATIONS, RULE_SET, read_records
 from autorule.runs.manifest import RunManifest
-from autorule.runs.run_folder import CANDIDATES, CHECKS, DROPPED, FAILURES, INTERPRETATIONS, RULE_SET, read_records
 from autorule.tasks.forecast import forecast_extraction
 from tests.integration.test_flows import HELD_OUT, PAIRS, extract, extraction, lines, only_run
 

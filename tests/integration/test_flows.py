@@ -12,8 +12,9 @@ from autorule.flows.extract_rules import extract_rules
 from autorule.flows.score_completions import score_completions
 from autorule.records import CandidateRule, Failure, Interpretation, PreferencePair
 from autorule.rules.rule_sets import load_rule_set, prompt_hash
+from autorule.runs.files import read_records
 from autorule.runs.manifest import RunManifest
-from autorule.runs.run_folder import Run, read_records
+from autorule.runs.run_folder import Run
 from autorule.verification.verdict_tables import read_rewards, read_verdicts
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

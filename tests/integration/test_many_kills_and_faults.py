@@ -14,7 +14,7 @@ from starlette.responses import Response
 from autorule.config.layers import build_config
 from autorule.config.runs import ExtractConfig
 from autorule.flows.extract_rules import extract_rules
-from autorule.runs.run_folder import FAILURES, RULE_SET
+from autorule.runs.files import FAILURES, RULE_SET
 from tests.integration.scripted_server import (
     Hang,
     ScriptedServer,

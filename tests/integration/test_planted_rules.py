@@ -11,7 +11,7 @@ from autorule.errors import RunFailedError
 from autorule.flows.extract_rules import extract_rules
 from autorule.records import CandidateRule, DroppedCandidate
 from autorule.rules.rule_sets import load_rule_set
-from autorule.runs.run_folder import CANDIDATES, DROPPED, RULE_SET, read_records
+from autorule.runs.files import CANDIDATES, DROPPED, RULE_SET, read_records
 from tests.planted import meaning
 
 N_PAIRS = 2000

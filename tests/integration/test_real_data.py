@@ -14,7 +14,7 @@ from autorule.flows.extract_rules import extract_rules
 from autorule.records import Interpretation, PreferencePair
 from autorule.rules.lineage import trace
 from autorule.rules.rule_sets import load_rule_set
-from autorule.runs.run_folder import INTERPRETATIONS, PAIRS, RULE_SET, read_records
+from autorule.runs.files import INTERPRETATIONS, PAIRS, RULE_SET, read_records
 from autorule.statistics.choosing import Method, make_folds, out_of_fold
 from autorule.statistics.resampling import bootstrap_means
 from autorule.statistics.weighting import log_odds, logistic, uniform

@@ -13,7 +13,7 @@ from autorule.flows import score_completions as flow_module
 from autorule.flows.score_completions import score_completions
 from autorule.records import Completion
 from autorule.rules.rule_sets import dump_rule_set
-from autorule.runs.run_folder import part_path, read_records
+from autorule.runs.files import part_path, read_records
 from autorule.tasks.preparation import COMPLETIONS
 from tests.conftest import make_rule_set
 

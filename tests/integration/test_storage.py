@@ -18,7 +18,7 @@ from autorule.flows.extract_rules import extract_rules
 from autorule.flows.score_completions import score_completions
 from autorule.report.write import write_report
 from autorule.rules.rule_sets import dump_rule_set
-from autorule.runs.run_folder import EVALUATION, FAILURES, MANIFEST, PARTS, REWARDS, RULE_SET, VERDICTS
+from autorule.runs.files import EVALUATION, FAILURES, MANIFEST, PARTS, REWARDS, RULE_SET, VERDICTS
 from autorule.storage import to_folder
 from tests.conftest import make_rule_set
 from tests.integration.scripted_server import wait_until

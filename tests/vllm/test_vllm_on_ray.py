@@ -9,8 +9,8 @@ from autorule.config.runs import ScoreConfig
 from autorule.flows.score_completions import score_completions
 from autorule.local_prefect.api import call_api
 from autorule.rules.rule_sets import dump_rule_set
+from autorule.runs.files import MANIFEST, VERDICTS
 from autorule.runs.manifest import RunManifest
-from autorule.runs.run_folder import MANIFEST, VERDICTS
 from tests.conftest import make_rule_set
 from tests.integration.prefect_project import ENDS, prefect_in, trigger, wait_for
 from tests.vllm.conftest import EAGER

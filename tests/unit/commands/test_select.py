@@ -9,7 +9,7 @@ import pytest
 from autorule.errors import InputError
 from autorule.evaluation.comparing import Comparison
 from autorule.rules.rule_sets import dump_rule_set, load_rule_set
-from autorule.runs.run_folder import MANIFEST
+from autorule.runs.files import MANIFEST
 from autorule.statistics.matrix import UNSCORED
 from autorule.statistics.records import Weightings
 from tests.commands import run_command

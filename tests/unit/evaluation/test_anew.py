@@ -11,8 +11,8 @@ from autorule.evaluation.reading import read_evaluation, read_matrix
 from autorule.evaluation.run_manifest import read_manifest
 from autorule.rules.rule_sets import dump_rule_set, load_rule_set
 from autorule.rules.text import new_rule_id
+from autorule.runs.files import EVALUATION, MANIFEST, RULE_SET
 from autorule.runs.manifest import describe_input
-from autorule.runs.run_folder import EVALUATION, MANIFEST, RULE_SET
 from autorule.statistics.matrix import UNSCORED
 from tests.commands import run_command
 from tests.conftest import make_rule_set

@@ -8,7 +8,7 @@ import pytest
 from autorule.backends.token_estimate import estimate_tokens
 from autorule.evaluation.comparing import compare, read_run
 from autorule.records import content_id
-from autorule.runs.run_folder import HELD_OUT_PAIRS
+from autorule.runs.files import HELD_OUT_PAIRS
 from autorule.statistics.matrix import UNSCORED
 from autorule.statistics.weighting import pair_accuracy, pair_scores
 from autorule.terminal.comparison import print_comparison

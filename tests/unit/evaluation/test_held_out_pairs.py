@@ -11,7 +11,7 @@ from autorule.evaluation.config import EvaluateConfig
 from autorule.evaluation.pair_table import is_seen, pair_rows, seen_pairs, write_pair_table
 from autorule.records import Message
 from autorule.rules.rule_sets import prompt_hash, prompt_keys
-from autorule.runs.run_folder import HELD_OUT_PAIRS
+from autorule.runs.files import HELD_OUT_PAIRS
 from autorule.tasks.evaluation import HeldOutPairs
 from tests.conftest import make_pair, make_rule_set
 from tests.simulated_verdicts import simulate

@@ -14,7 +14,7 @@ from autorule.report.plots import evaluation_plots
 from autorule.report.rule_table import rule_table
 from autorule.report.text import shortened, visible
 from autorule.report.write import PLOTS, write_report
-from autorule.runs.run_folder import EVALUATION, RULE_SET
+from autorule.runs.files import EVALUATION, RULE_SET
 from autorule.statistics.records import Interval
 from tests.reported_runs import HOSTILE, evaluation_run, extraction_run, section
 

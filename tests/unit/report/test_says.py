@@ -10,7 +10,7 @@ from autorule.report.page import page
 from autorule.report.rule_table import rule_table
 from autorule.report.text import counted, number, percent
 from autorule.report.write import write_report
-from autorule.runs.run_folder import EVALUATION, MANIFEST, REWARDS
+from autorule.runs.files import EVALUATION, MANIFEST, REWARDS
 from autorule.statistics.records import Interval
 from autorule.verification.verdict_tables import read_rewards
 from tests.reported_runs import evaluation_run, extraction_run, section

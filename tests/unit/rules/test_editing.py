@@ -7,16 +7,10 @@ from hypothesis import strategies as st
 from autorule.config.stages import RewardConfig, VerificationConfig
 from autorule.errors import AutoruleError, ConfigError, RuleSetError
 from autorule.records import Rule
-from autorule.rules.editing import (
-    Changes,
-    apply,
-    check_free,
-    find_rule,
-    save_rule_set,
-    user_name,
-)
+from autorule.rules.editing import Changes, apply, find_rule
 from autorule.rules.merging import merge_rule_sets
 from autorule.rules.rule_sets import Edit, dump_rule_set, load_rule_set
+from autorule.rules.saving import check_free, save_rule_set, user_name
 from autorule.rules.text import new_rule_id
 from tests.conftest import make_rule_set
 

@@ -9,7 +9,7 @@ from autorule.records import CandidateRule, Interpretation, Rule, content_id
 from autorule.rules.lineage import missing_files, trace
 from autorule.rules.passages import PassageFinder, sentences
 from autorule.rules.rule_sets import Provenance
-from autorule.runs.run_folder import CANDIDATES, INTERPRETATIONS, PAIRS, write_records
+from autorule.runs.files import CANDIDATES, INTERPRETATIONS, PAIRS, write_records
 from tests.conftest import make_pair, make_rule_set
 
 CHAIN = """Okay, let me compare them. Response A is long, e.g. it repeats the question twice.

@@ -2,8 +2,9 @@ import pytest
 
 from autorule.config.runs import ExtractConfig
 from autorule.evaluation.config import EvaluateConfig
+from autorule.runs.files import BASELINES, FLIPS, RULE_SET
 from autorule.runs.manifest import Funnel
-from autorule.runs.run_folder import BASELINES, FLIPS, RULE_SET, Run
+from autorule.runs.run_folder import Run
 from autorule.storage import write_text
 
 
