@@ -22,8 +22,8 @@ from autorule.errors import RunFailedError
 from autorule.records import CallCounts, Failure, Stage
 from autorule.report.text import shortened
 from autorule.runs import progress
-from autorule.runs.files import FAILURES, part_path, read_records, write_records
-from autorule.runs.run_folder import RecordType, Run
+from autorule.runs.files import FAILURES, RecordType, part_path, read_records, write_records
+from autorule.runs.run_folder import Run
 from autorule.tasks.runners import PARALLEL_SHARDS, current_runner
 from autorule.tasks.shard_tasks import ShardReport
 from autorule.tasks.stage_logs import StageLog

@@ -12,6 +12,7 @@ import pytest
 from autorule import local_prefect
 from autorule.local_prefect import LocalPrefect
 from autorule.local_prefect.api import call_api
+from autorule.local_prefect.processes import is_alive
 from autorule.runs.manifest import RunManifest
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def prefect_in(folder: Path) -> Iterator[LocalPrefect]:
             yield up
         finally:
             local_prefect.stop(folder)
-    assert not local_prefect.is_alive(up.server) and not local_prefect.is_alive(up.worker)
+    assert not is_alive(up.server) and not is_alive(up.worker)
 
 
 def trigger(port, config, deployment="extract-rules/default"):
