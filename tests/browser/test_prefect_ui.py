@@ -7,20 +7,17 @@ from urllib.parse import urlsplit
 import pytest
 
 from autorule.local_prefect.api import call_api
-from tests.browser.prefect_story import HOSTILE, runs_of, told
+from tests.browser.prefect_story import HOSTILE, runs_of, tell
 from tests.integration.prefect_project import artifacts_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("prefect")]
 HEADER = "What became of every row"
 TIMEOUT_MS = 60_000
 
 
 @pytest.fixture(scope="module")
-def story(browser, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")  # the worker looks for runs every 10 s without it
-        with told(tmp_path_factory.mktemp("project")) as runs:
-            yield runs
+def story(browser, prefect, tmp_path_factory):
+    return tell(tmp_path_factory.mktemp("story"), prefect[1])
 
 
 @pytest.fixture
@@ -191,6 +188,7 @@ def test_the_form_of_a_run_explains_its_settings(open_page, story, flow):
 
 def test_the_form_starts_with_defaults_and_keeps_to_bounds(open_page, story):
     deployment = call_api(story.port, "deployments/name/score-completions/default")["id"]
+    before = runs_of(story.port, "score-completions")
     page = open_page(f"/deployments/deployment/{deployment}/run", "completions in one task (at least 1)")
 
     def setting(title):
@@ -206,4 +204,4 @@ def test_the_form_starts_with_defaults_and_keeps_to_bounds(open_page, story):
     with page.expect_response("**/create_flow_run") as refused:
         page.get_by_role("button", name="Submit").click()
     assert "-5 is less than the minimum of 1" in refused.value.text()
-    assert runs_of(story.port, "score-completions") == []
+    assert runs_of(story.port, "score-completions") == before

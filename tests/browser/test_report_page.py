@@ -14,7 +14,7 @@ from autorule.report.write import write_report
 from autorule.runs.files import EVALUATION
 from tests.reported_runs import HOSTILE, evaluation_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 AGREEMENT = "Agreement"
 
 

@@ -1,6 +1,7 @@
 """A project with Prefect up in it, for tests: started, triggered and asked over its API."""
 
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from autorule import local_prefect
 from autorule.local_prefect import LocalPrefect
 from autorule.local_prefect.api import call_api
+from autorule.local_prefect.flow_runs import WORKER
 from autorule.local_prefect.processes import is_alive
 from autorule.runs.manifest import RunManifest
 
@@ -31,18 +33,28 @@ def free_port() -> int:
 @contextmanager
 def prefect_in(folder: Path) -> Iterator[LocalPrefect]:
     """Prefect, up in a folder that gets what a worker needs; at the end nothing of it is left. The worker asks for runs
-    every second, not every ten."""
+    every second, not every ten. It is started as nohup would, with interrupts ignored, and ends by itself all the
+    same."""
     shutil.copy(ROOT / "prefect.yaml", folder)
     for name in ("flows", "tasks", "examples", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")
-        up = local_prefect.start(folder, port=free_port())
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            up = local_prefect.start(folder, port=free_port())
+        finally:
+            signal.signal(signal.SIGINT, before)
         try:
             yield up
         finally:
             local_prefect.stop(folder)
     assert not is_alive(up.server) and not is_alive(up.worker)
+    assert worker_log(folder).rstrip().endswith(f"Worker '{WORKER}' stopped!"), "it was ended by force"
+
+
+def worker_log(folder: Path) -> str:
+    return (folder / local_prefect.STATE / "worker.log").read_text(encoding="utf-8")
 
 
 def trigger(port, config, deployment="extract-rules/default"):

@@ -6,7 +6,7 @@ import pytest
 
 from autorule.backends.base import ChoiceProbabilities, GenerateRequest
 from autorule.backends.chat_tokens import ChatTokens
-from autorule.backends.embedded import embedded_weights
+from autorule.backends.embedded import embedded_folder
 from autorule.config.stages import Sampling, VerificationConfig
 from autorule.prompting import neutralise_special_tokens
 from autorule.rewards.rule_reward import rule_reward
@@ -16,7 +16,6 @@ from autorule.verification.verifier import Verifier
 from tests.attacks import ATTACKS, TEMPLATES
 from tests.conftest import make_completion, make_rule_set, messages
 
-pytestmark = pytest.mark.slow
 RULE = "The response should be short."
 SETTINGS = VerificationConfig(max_conversation_chars=4000)
 
@@ -26,11 +25,9 @@ def tokenizers_of():
     """Family -> its tokenizer: the embedded model's vocabulary with the family's markers and template."""
     from transformers import AutoTokenizer
 
-    weights = embedded_weights()
-    own = AutoTokenizer.from_pretrained(str(weights.parent), gguf_file=weights.name)
-    families = {"smollm": own}
+    families = {"smollm": AutoTokenizer.from_pretrained(embedded_folder())}
     for family, (markers, template) in TEMPLATES.items():
-        tokenizer = AutoTokenizer.from_pretrained(str(weights.parent), gguf_file=weights.name)
+        tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
         tokenizer.add_special_tokens({"additional_special_tokens": markers[:2]})
         tokenizer.add_tokens(markers[2:])  # added but not special, as Qwen's <think> is
         tokenizer.chat_template = template

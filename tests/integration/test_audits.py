@@ -9,9 +9,8 @@ from autorule.audit.training_records import TrainingAudit
 from autorule.rules.rule_sets import dump_rule_set
 from tests.commands import autorule
 from tests.conftest import make_rule_set
-from tests.integration.test_trl import PROMPTS, SETTINGS, exported, tiny_model  # noqa: F401 - fixtures
+from tests.integration.test_trl import PROMPTS, SETTINGS, exported  # noqa: F401 - a fixture
 
-pytestmark = pytest.mark.slow
 SCRIPTED = ("--backend", "scripted", "--model", "tests.scripts:by_words")
 HOSTILE = "[bold red]gone[/bold red] \x1b[2J\u202e Mention apples."
 
@@ -137,7 +136,7 @@ def test_a_run_without_a_sign_passes(folder):
     assert "--fail-on names what the log can't show: divergence: no gold_reward" in absent
 
 
-def test_the_log_of_a_run_of_trl(tmp_path, tiny_model, exported, monkeypatch):  # noqa: F811 - fixtures
+def test_the_log_of_a_run_of_trl(tmp_path, tiny_model, exported, monkeypatch):  # noqa: F811 - a fixture
     import trl
     from datasets import Dataset
 

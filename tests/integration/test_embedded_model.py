@@ -18,8 +18,6 @@ from autorule.verification.direct import build_request, questions_of
 from tests.conftest import make_completion, make_rule_set, messages
 from tests.integration.test_flows import HELD_OUT, PAIRS
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def backend():
@@ -39,6 +37,7 @@ def texts(backend, requests):
     return {a.request.request_id: a.result.text for a in backend.generate(requests)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_an_answer_does_not_depend_on_its_neighbours(backend, temperature):
     requests = [request(f"Name {n} fruits." + " Please." * n, temperature=temperature) for n in (1, 3, 5, 9)]
@@ -210,6 +209,7 @@ def test_no_text_becomes_a_token_of_the_chat_template(tokens, text):
     assert special.isdisjoint(tokens.encode_data(text))
 
 
+@pytest.mark.long
 def test_the_whole_job_on_a_few_pairs_runs_and_repeats_without_a_call(tmp_path):
     held_out = tmp_path / "held_out.jsonl"
     held_out.write_text("".join(HELD_OUT.read_text(encoding="utf-8").splitlines(keepends=True)[:1]), encoding="utf-8")

@@ -73,7 +73,6 @@ def test_an_impossible_similarity_names_what_is_missing():
             SimilarityConfig(**settings)
 
 
-@pytest.mark.slow
 def test_sentence_transformers_compare_by_a_model_on_disk(tmp_path):
     sentence_transformers = pytest.importorskip("sentence_transformers")
     from transformers import BertConfig, BertModel, BertTokenizerFast

@@ -6,34 +6,32 @@ import json
 import pytest
 from starlette.responses import Response
 
-from autorule import local_prefect
 from autorule.local_prefect.api import call_api
 from autorule.local_prefect.setup import GPU_LIMIT
 from autorule.rules.rule_sets import dump_rule_set
 from autorule.runs.files import MANIFEST, REWARDS, VERDICTS
 from autorule.runs.manifest import RunManifest
 from tests.conftest import make_rule_set
-from tests.integration.prefect_project import ENDS, PATIENCE_S, poll, prefect_in, trigger, wait_for
+from tests.integration.prefect_project import ENDS, PATIENCE_S, poll, trigger, wait_for, worker_log
 from tests.integration.scripted_server import ScriptedServer, helpful, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("prefect")]
 N_COMPLETIONS = 60
 SHARD_SIZE = 10
 N_WORKERS = 2
 CANCELLED_WITHIN_S = 30
 SCRIPTED = {"backend": "scripted", "model": "tests.scripts:helpful"}
-EMBEDDED = {"backend": "transformers_local"}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("project")
+def project(prefect, tmp_path_factory):
+    """(folder with a rule set and completions, where runs go, and the port of Prefect)."""
+    folder = tmp_path_factory.mktemp("engines")
     (folder / "rules.json").write_text(dump_rule_set(make_rule_set("Mention pears.", "Say thanks.")), encoding="utf-8")
-    for name, n in (("completions", N_COMPLETIONS), ("few", 8)):
+    for name, n in (("completions", N_COMPLETIONS), ("few", 8), ("many", 20_000)):
         rows = [{"prompt": f"question {row}", "completion": f"answer {row * row}"} for row in range(n)]
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    with prefect_in(folder) as up:
-        yield folder, up.port
+    return folder, prefect[1]
 
 
 def started(project, run_id, model, runner=None, data="completions", shard_size=SHARD_SIZE):
@@ -57,8 +55,7 @@ def score(project, run_id, *settings, **more):
     folder, port = project
     run = started(project, run_id, *settings, **more)
     state = wait_for(port, run, *ENDS)
-    log = folder / local_prefect.STATE / "worker.log"
-    assert state["type"] == "COMPLETED", (state["message"], log.read_text(encoding="utf-8")[-4000:])
+    assert state["type"] == "COMPLETED", (state["message"], logged(port, run)[-40:])
     tasks = call_api(port, "task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}, "limit": 200})
     made = folder / "outputs" / run_id
     manifest = RunManifest.model_validate_json((made / MANIFEST).read_text(encoding="utf-8"))
@@ -76,22 +73,24 @@ def test_threads_ray_and_dask_give_identical_outputs(project):
         assert (other.funnel, other.usage, other_names) == (manifest.funnel, manifest.usage, names), engine
 
 
-def test_a_model_in_the_process_waits_for_a_slot_or_is_loaded_in_actors_of_ray(project):
+def test_a_model_in_the_process_waits_for_a_slot_or_is_loaded_in_actors_of_ray(project, tiny_model):
     _, port = project
+    model = {"backend": "transformers_local", "model": tiny_model}
     small = {"data": "few", "shard_size": 4}
     call_api(port, "v2/concurrency_limits/increment", {"names": [GPU_LIMIT], "slots": 1})
-    waiting = started(project, "in-process", EMBEDDED, **small)
-    poll(lambda: logged(port, waiting, f"asking for a slot of {GPU_LIMIT}"), "the run asks for a slot")
+    waiting = started(project, "in-process", model, **small)
+    poll(lambda: is_logged(port, waiting, f"asking for a slot of {GPU_LIMIT}"), "the run asks for a slot")
     call_api(port, f"flow_runs/{waiting}/set_state", {"state": {"type": "CANCELLING"}})
     wait_for(port, waiting, "CANCELLED", seconds=30)
-    assert not logged(port, waiting, "holding a slot")
+    assert not is_logged(port, waiting, "holding a slot")
     call_api(port, "v2/concurrency_limits/decrement", {"names": [GPU_LIMIT], "slots": 1})
-    _, _, by_threads = score(project, "in-process", EMBEDDED, **small)
+    _, _, by_threads = score(project, "in-process", model, **small)
     assert call_api(port, f"v2/concurrency_limits/{GPU_LIMIT}")["active_slots"] == 0
     # Two shards, one after the other, in one process of the cluster.
-    _, names, by_actor = score(project, "in-actor", EMBEDDED, {"engine": "ray", "workers": 1}, **small)
+    _, names, by_actor = score(project, "in-actor", model, {"engine": "ray", "workers": 1}, **small)
     assert by_actor == by_threads and names == {"verify-0", "verify-1"}
-    longer = started(project, "cancelled-actor", EMBEDDED, {"engine": "ray", "workers": 1}, shard_size=N_COMPLETIONS)
+    ray = {"engine": "ray", "workers": 1}
+    longer = started(project, "cancelled-actor", model, ray, data="many", shard_size=20_000)
     poll(lambda: "verify-0" in running_tasks(port, longer), "a shard is under way")
     call_api(port, f"flow_runs/{longer}/set_state", {"state": {"type": "CANCELLING"}})
     wait_for(port, longer, "CANCELLED", seconds=CANCELLED_WITHIN_S)
@@ -142,20 +141,17 @@ class Counted:
         return helpful(body)
 
 
-def has_exited(folder, name):
-    """Whether the worker has seen the end of the process of a run, which comes a moment after that of the run."""
-    log = folder / local_prefect.STATE / "worker.log"
-    return f"Process for flow run '{name}' exited" in log.read_text(encoding="utf-8")
-
-
 def running_tasks(port, run):
     wanted = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
     return {task["name"] for task in call_api(port, "task_runs/filter", wanted)}
 
 
-def logged(port, run, text):
-    wanted = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
-    return any(text in line["message"] for line in call_api(port, "logs/filter", wanted))
+def logged(port, run):
+    return [line["message"] for line in call_api(port, "logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}})]
+
+
+def is_logged(port, run, text):
+    return any(text in message for message in logged(port, run))
 
 
 def test_a_shard_whose_disk_fails_is_tried_again(project):
@@ -166,7 +162,7 @@ def test_a_shard_whose_disk_fails_is_tried_again(project):
     assert {task["name"]: task["run_count"] for task in tasks if task["name"] == "verify-0"} == {"verify-0": 2}
 
 
-def test_a_retry_in_prefect_goes_on_in_the_folder_of_the_run(project):
+def test_a_retry_in_prefect_goes_on_in_the_folder_of_the_run(project, prefect):
     folder, port = project
     with ScriptedServer(lambda body: Response("later", status_code=418)) as server:
         model = {"backend": "openai_compatible", "base_url": [server.base_url], "model": "m"}
@@ -174,7 +170,8 @@ def test_a_retry_in_prefect_goes_on_in_the_folder_of_the_run(project):
         name = call_api(port, f"flow_runs/{run}")["name"]
         assert wait_for(port, run, *ENDS)["type"] == "FAILED"
         # A run that comes again while its process is still there would end Prefect's worker.
-        poll(lambda: has_exited(folder, name), "the process of the run has ended")
+        exited = f"Process for flow run '{name}' exited"
+        poll(lambda: exited in worker_log(prefect[0]), "the worker saw the end of its process")
         [made] = (folder / "outputs").glob("*-completions-*")
         server.answer = helpful
         again = {"type": "SCHEDULED", "name": "AwaitingRetry"}

@@ -12,7 +12,6 @@ from autorule.statistics.records import Evaluation
 from tests.commands import autorule, run_command
 from tests.conftest import make_rule_set, messages
 
-pytestmark = pytest.mark.slow
 RULES = ("Mention pears.", "Mention apples.", "Mention plums.")
 SCRIPTED = ("--backend", "scripted", "--model", "tests.scripts:by_words", "--no-prefect")
 

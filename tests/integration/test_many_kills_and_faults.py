@@ -40,7 +40,7 @@ def _wait_for_answers(server, n, process):
     wait_until(lambda: len(server.answered) >= n or process.poll() is not None, f"{n} answers")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_twenty_kills_spread_over_a_run_change_nothing_and_repeat_only_what_was_in_flight(tmp_path):
     with ScriptedServer(answer) as server:
         unbroken = subprocess.run(
@@ -94,7 +94,7 @@ class Faulty:
         return kinds[fate // 10 % len(kinds)]()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_tenth_of_the_answers_fails_and_the_next_run_asks_only_for_those(tmp_path):
     n_pairs = 2000
     rows = ({"prompt": f"Question {i}?", "chosen": f"Good {i}.", "rejected": f"Bad {i}."} for i in range(n_pairs))

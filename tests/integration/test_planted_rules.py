@@ -30,7 +30,6 @@ def settings(tmp_path_factory):
     }
 
 
-@pytest.mark.slow
 def test_the_default_preset_recovers_planted_rules(settings):
     config = build_config(ExtractConfig, load_preset("default"), settings)
     manifest = extract_rules.fn(config)
@@ -58,7 +57,6 @@ def test_the_default_preset_recovers_planted_rules(settings):
     assert manifest.funnel.mining_failed <= 0.01 * N_PAIRS, "broken JSON is asked for again"
 
 
-@pytest.mark.slow
 def test_a_single_merge_says_that_it_would_overflow_the_context(settings):
     config = build_config(ExtractConfig, load_preset("paper"), settings, {"limit": N_PAIRS, "run_id": "paper"})
     with pytest.raises(RunFailedError, match=r"distinct candidates needs about .* the context has 32,768"):

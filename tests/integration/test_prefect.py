@@ -9,8 +9,9 @@ import pytest
 from autorule import local_prefect
 from autorule.errors import ConfigError
 from autorule.local_prefect.api import call_api
+from autorule.local_prefect.setup import ZOMBIES, zombie_automation
 from autorule.rules.rule_sets import dump_rule_set
-from tests.conftest import make_rule_set
+from tests.conftest import PLANTED_KEY, make_rule_set
 from tests.integration.prefect_project import (
     CONCURRENCY,
     PATIENCE_S,
@@ -18,35 +19,25 @@ from tests.integration.prefect_project import (
     config_for,
     manifest_of,
     poll,
-    prefect_in,
     trigger,
     wait_for,
 )
 from tests.integration.scripted_server import ScriptedServer, shown, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("prefect")]
 CANCELLED_WITHIN_S = 30
-KEY = "sk-planted-0123456789abcdef"
+MARKED_AFTER_S = 45
+"""Instead of ninety: more than the thirty between two heartbeats."""
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A folder with what a worker needs, and Prefect up in it."""
-    folder = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PLANTED_KEY", KEY)
-        with prefect_in(folder) as up:
-            yield folder, up.port
-
-
-def test_a_triggered_run_completes_and_shows_itself(project, tmp_path):
-    folder, port = project
+def test_a_triggered_run_completes_and_shows_itself(prefect, tmp_path):
+    folder, port = prefect
     with ScriptedServer() as server:
         config = config_for(server, tmp_path, "whole")
         config["model"]["api_key_env"] = "PLANTED_KEY"
         run = trigger(port, config)
         assert wait_for(port, run, "COMPLETED", "FAILED", "CRASHED")["type"] == "COMPLETED"
-        assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+        assert server.headers[0]["authorization"] == f"Bearer {PLANTED_KEY}"
     manifest = manifest_of(tmp_path, "whole")
     assert manifest.status == "completed" and manifest.funnel.rows_read == 48
     assert call_api(port, f"flow_runs/{run}")["name"].startswith("sample_pairs · m · 20")
@@ -58,11 +49,11 @@ def test_a_triggered_run_completes_and_shows_itself(project, tmp_path):
     names = {task["name"] for task in call_api(port, "task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})}
     assert {"interpret-0", "interpret-4", "mine-0"} <= names
     files = [path for own in (folder / local_prefect.STATE, tmp_path) for path in own.rglob("*") if path.is_file()]
-    assert len(files) > 10 and not [path for path in files if KEY.encode() in path.read_bytes()]
+    assert len(files) > 10 and not [path for path in files if PLANTED_KEY.encode() in path.read_bytes()]
 
 
-def test_a_schedule_fires_and_an_export_is_a_run_too(project, tmp_path):
-    port = project[1]
+def test_a_schedule_fires_and_an_export_is_a_run_too(prefect, tmp_path):
+    port = prefect[1]
     rules = tmp_path / "rules.json"
     rules.write_text(dump_rule_set(make_rule_set("Mention pears.")), encoding="utf-8")
     config = {"rules": str(rules), "targets": ["trl", "verl"], "out": str(tmp_path / "exports")}
@@ -79,16 +70,16 @@ def test_a_schedule_fires_and_an_export_is_a_run_too(project, tmp_path):
     assert nightly["active"] is False
 
 
-def test_what_is_up_is_not_started_again(project):
-    folder, port = project
+def test_what_is_up_is_not_started_again(prefect):
+    folder, port = prefect
     with pytest.raises(ConfigError, match="Prefect is up already"):
         local_prefect.start(folder, port=port)
     with pytest.raises(ConfigError, match=r"has no prefect\.yaml"):
         local_prefect.start(folder / "flows", port=port)
 
 
-def test_a_cancelled_run_stops_its_calls_and_can_be_finished(project, tmp_path):
-    _, port = project
+def test_a_cancelled_run_stops_its_calls_and_can_be_finished(prefect, tmp_path):
+    _, port = prefect
     with ScriptedServer() as server:
         server.hold_after("interpretation", 12)
         run = trigger(port, config_for(server, tmp_path, "cancelled"))
@@ -105,8 +96,20 @@ def test_a_cancelled_run_stops_its_calls_and_can_be_finished(project, tmp_path):
     assert len(asked) - len(set(asked)) <= CONCURRENCY
 
 
-def test_a_run_whose_machine_died_is_marked_and_retried(project, tmp_path):
-    folder, port = project
+@pytest.fixture
+def marked_sooner(prefect):
+    """The automation that marks runs without a heartbeat, as it was set up but for its time."""
+    _, port = prefect
+    [ours] = [one for one in call_api(port, "automations/filter", {}) if one["name"] == ZOMBIES]
+    as_set_up = zombie_automation()
+    shorter = {**as_set_up, "trigger": {**as_set_up["trigger"], "within": MARKED_AFTER_S}}
+    call_api(port, f"automations/{ours['id']}", shorter, "PUT")
+    yield
+    call_api(port, f"automations/{ours['id']}", as_set_up, "PUT")
+
+
+def test_a_run_whose_machine_died_is_marked_and_retried(prefect, marked_sooner, tmp_path):
+    folder, port = prefect
     with ScriptedServer() as server:
         server.hold_after("mining", 20)
         run = trigger(port, config_for(server, tmp_path, "killed"))

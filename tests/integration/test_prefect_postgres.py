@@ -13,7 +13,7 @@ from autorule.runs.manifest import RunManifest
 from tests.integration.prefect_project import ENDS, config_for, free_port, prefect_in, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("prefect")]
 SUPERUSER = "prefect"
 
 

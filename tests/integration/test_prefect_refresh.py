@@ -12,24 +12,14 @@ from autorule.local_prefect.api import call_api
 from autorule.local_prefect.setup import GPU_LIMIT, prepare
 from autorule.registry import RuleSetRegistry
 from tests.conftest import make_rule_set
-from tests.integration.prefect_project import PATIENCE_S, artifacts_of, poll, prefect_in, state_of, trigger, wait_for
+from tests.integration.prefect_project import PATIENCE_S, artifacts_of, poll, state_of, trigger, wait_for
 from tests.integration.scripted_server import ScriptedServer, helpful, logprobs, shown, stage_of, wait_until
 from tests.integration.test_refresh import write_pairs
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("prefect")]
 ROOT = Path(__file__).parents[2]
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 HELD_BACK = "AwaitingConcurrencySlot"
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """Prefect up in a copy of the project. What is held back is tried again after a second."""
-    folder = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_DEPLOYMENT_CONCURRENCY_SLOT_WAIT_SECONDS", "1")
-        with prefect_in(folder) as up:
-            yield folder, up.port
 
 
 @pytest.fixture
@@ -80,8 +70,8 @@ def refresh(port, server, folder, run_id):
     return trigger(port, config_for(server, folder, run_id), "refresh-rules/default")
 
 
-def test_refresh_runs_under_a_worker(project, folder):
-    _, port = project
+def test_refresh_runs_under_a_worker(prefect, folder):
+    _, port = prefect
     with ScriptedServer(fruit) as server:
         run = refresh(port, server, folder, "whole")
         assert wait_for(port, run, *ENDED)["type"] == "COMPLETED"
@@ -96,8 +86,8 @@ def test_refresh_runs_under_a_worker(project, folder):
     assert [own["state_type"] for own in call_api(port, "flow_runs/filter", wanted)] == ["COMPLETED"] * 4
 
 
-def test_a_second_refresh_waits_for_the_first(project, folder):
-    _, port = project
+def test_a_second_refresh_waits_for_the_first(prefect, folder):
+    _, port = prefect
     with ScriptedServer(fruit) as server:
         server.hold_after("interpretation", 2)
         first = refresh(port, server, folder, "first")
@@ -115,8 +105,8 @@ def test_a_second_refresh_waits_for_the_first(project, folder):
     assert "current already" in artifacts_of(port, second)["promotion"]["data"]
 
 
-def test_what_was_switched_on_stays_on_when_prefect_is_set_up_again(project):
-    folder, port = project
+def test_what_was_switched_on_stays_on_when_prefect_is_set_up_again(prefect):
+    folder, port = prefect
     deployment = call_api(port, "deployments/name/extract-rules/default")
     [step] = deployment["pull_steps"]
     assert step["prefect.deployments.steps.set_working_directory"]["directory"] == "{{ $AUTORULE_HOME }}"
@@ -131,3 +121,4 @@ def test_what_was_switched_on_stays_on_when_prefect_is_set_up_again(project):
     finally:
         path = f"deployments/{deployment['id']}/schedules/{nightly['id']}"
         call_api(port, path, {"active": False}, "PATCH")
+        call_api(port, f"v2/concurrency_limits/{GPU_LIMIT}", {"limit": 1}, "PATCH")

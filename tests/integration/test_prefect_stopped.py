@@ -14,26 +14,18 @@ from tests.integration.prefect_project import (
     config_for,
     manifest_of,
     poll,
-    prefect_in,
     state_of,
     trigger,
     wait_for,
 )
 from tests.integration.scripted_server import ScriptedServer, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("project")
-    with prefect_in(folder) as up:
-        yield folder, up.port
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("prefect")]
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_run_that_was_under_way_is_marked_and_holds_up_nobody(project, tmp_path, killed):
-    folder, port = project
+def test_a_run_that_was_under_way_is_marked_and_holds_up_nobody(prefect, tmp_path, killed):
+    folder, port = prefect
     with ScriptedServer() as server:
         server.hold_after("interpretation", 6)
         run = trigger(port, config_for(server, tmp_path, "one"))
@@ -45,7 +37,8 @@ def test_a_run_that_was_under_way_is_marked_and_holds_up_nobody(project, tmp_pat
         server.release()
         local_prefect.start(folder, port=port)
         state = state_of(port, run)
-        assert (state["type"], "its process is gone" in state["message"].lower()) == ("CRASHED", True)
+        # A worker that is asked to stop may say of its own runs that they crashed; one without a server can't.
+        assert state["type"] == "CRASHED" and (not killed or "Its process is gone" in state["message"])
         other = trigger(port, config_for(server, tmp_path, "other"))
         assert wait_for(port, other, *ENDS)["type"] == "COMPLETED"
         retried = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}

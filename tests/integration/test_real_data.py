@@ -59,7 +59,7 @@ def test_r1_chains_are_taken_as_interpretations(tmp_path):
         assert line["chain_source"] == "given"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_rules_from_real_chains_are_traced_to_their_passages_and_ties_yield_none(tmp_path):
     """The embedded model mines twelve real chains; identical answers, judged ties, are the control."""
     files = ("r1_arena_hard/r1_arena_hard.jsonl", "r1_arena_hard/r1_identical_ties.jsonl")

@@ -10,8 +10,6 @@ from autorule.registry.refresh_config import RefreshConfig
 from autorule.rules.rule_sets import load_rule_set
 from tests.conftest import make_rule_set
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def folder(tmp_path):

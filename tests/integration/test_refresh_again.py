@@ -10,7 +10,6 @@ from autorule.registry.folder import RuleSetRegistry
 from tests.conftest import make_rule_set
 from tests.integration.test_refresh import folder, refresh
 
-pytestmark = pytest.mark.slow
 PLUMS, APPLES = make_rule_set("Mention plums."), make_rule_set("Mention apples.")
 __all__ = ["folder"]
 

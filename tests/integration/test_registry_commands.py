@@ -8,7 +8,6 @@ from autorule.rules.rule_sets import dump_rule_set, load_rule_set
 from tests.commands import autorule
 from tests.conftest import make_rule_set
 
-pytestmark = pytest.mark.slow
 HOSTILE = "Say [bold]red[/] \x1b[31mand [link=https://evil.example]more[/link]."
 
 

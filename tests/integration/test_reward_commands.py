@@ -8,7 +8,6 @@ from autorule.rules.rule_sets import dump_rule_set, load_rule_set
 from tests.commands import autorule
 from tests.conftest import make_rule_set
 
-pytestmark = pytest.mark.slow
 TEXTS = ("pears and apples", "pears", "plums", "FAIL")
 
 

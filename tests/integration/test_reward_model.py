@@ -12,7 +12,6 @@ from autorule.rewards.settings import RewardModelConfig
 from tests.conftest import make_rule_set, messages
 from tests.integration.classify_server import classify_server
 
-pytestmark = pytest.mark.slow
 MODEL = {"backend": "scripted", "model": "tests.scripts:by_words"}
 CONVERSATIONS = [messages("Name a fruit.", "Pear. " * n) for n in (1, 40, 3)]
 

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from autorule.rules.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
@@ -86,7 +85,6 @@ def call(url, path, body=None, headers=None, data=None):
 CHATML = "<|im_start|>user\nName a fruit.<|im_end|>\n<|im_start|>assistant\n"
 
 
-@pytest.mark.slow
 def test_every_dialect_gives_the_same_reward(tmp_path):
     with server(tmp_path, "--settings", settings(tmp_path)) as (url, process):
         texts = ["pears and apples", "pears"]
@@ -119,7 +117,6 @@ def settings(folder):
     return str(path)
 
 
-@pytest.mark.slow
 def test_what_is_refused(tmp_path):
     options = ("--max-body-mb", "0.01", "--token-env", "REWARD_TOKEN", "--body-s", "0.5", *no_cache(tmp_path))
     with server(tmp_path, *options, env={"REWARD_TOKEN": TOKEN}) as (url, process):
@@ -160,7 +157,6 @@ def raw(url, text):
         return connection.recv(4096).decode().partition("\r\n")[0]
 
 
-@pytest.mark.slow
 def test_a_foreign_host_and_a_slow_head_are_turned_away(tmp_path, monkeypatch):
     with server(tmp_path, "--allow-host", "rewards.example") as (url, _):
         assert call(url, "/health", headers={"Host": "evil.example"})[0] == 421
@@ -178,7 +174,6 @@ def test_a_public_address_needs_a_token(tmp_path):
     assert weak.returncode == 2 and "too weak" in weak.stderr and "short" not in weak.stderr
 
 
-@pytest.mark.slow
 def test_no_request_that_the_schema_allows_breaks_the_server(tmp_path):
     """schemathesis, with a fixed seed."""
     tool = Path(sys.executable).parent / "schemathesis"
@@ -194,7 +189,6 @@ def test_no_request_that_the_schema_allows_breaks_the_server(tmp_path):
         assert "5 selected" in found.stdout or "6 selected" in found.stdout, found.stdout[-2000:]
 
 
-@pytest.mark.slow
 def test_work_ends_when_its_client_leaves(tmp_path):
     options = ("--workers", "1", *no_cache(tmp_path))
     with server(tmp_path, *options, model="tests.scripts:by_words_slowly") as (url, _):
@@ -230,7 +224,6 @@ async def many(url, n_clients, n_requests, text):
     return found
 
 
-@pytest.mark.slow
 def test_64_clients_each_get_their_own_answers(tmp_path):
     with server(tmp_path, *no_cache(tmp_path), model="tests.scripts:by_words_slowly") as (url, _):
         words = ("plums", "pears", "pears apples")
@@ -243,7 +236,6 @@ def test_64_clients_each_get_their_own_answers(tmp_path):
         assert "autorule_completions_total 1280.0" in page
 
 
-@pytest.mark.slow
 def test_overload_is_200_or_429(tmp_path):
     options = ("--workers", "1", "--max-waiting", "4", *no_cache(tmp_path))
     with server(tmp_path, *options, model="tests.scripts:by_words_slowly") as (url, _):
@@ -253,7 +245,6 @@ def test_overload_is_200_or_429(tmp_path):
         assert set(statuses) == {200, 429}
 
 
-@pytest.mark.slow
 def test_a_killed_server_loses_only_what_was_under_way(tmp_path):
     port = free_port()
     with server(tmp_path, *no_cache(tmp_path), model="tests.scripts:by_words_slowly", port=port) as (url, process):

@@ -15,7 +15,6 @@ from autorule.storage import write_text
 from tests.conftest import make_rule_set
 from tests.integration.test_reward_server import DEADLINE_S, call, free_port, no_cache, running
 
-pytestmark = pytest.mark.slow
 FRUIT = {"v0001": "pears", "v0002": "apples", "v0003": "plums"}
 TEXTS = ["pears", "pears and apples", "plums", "apples and plums", "none"]
 BODY = {"prompts": ["Name a fruit."] * len(TEXTS), "completions": TEXTS}

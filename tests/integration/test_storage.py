@@ -23,7 +23,6 @@ from autorule.storage import to_folder
 from tests.conftest import make_rule_set
 from tests.integration.scripted_server import wait_until
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 N_COMPLETIONS = 30
 BUCKET = "rules"

@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 import trl
 
-from autorule.backends.embedded import embedded_folder
 from autorule.export import export_rule_set
 from autorule.export import training_data as data
 from autorule.rewards.settings import RewardSettings
 from tests.conftest import make_rule_set
 from tests.unit.export.test_folders import load, scored
-
-pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 PROMPTS = [{"prompt": [{"role": "user", "content": f"Name fruit number {i}."}]} for i in range(4)]
@@ -24,22 +21,6 @@ SETTINGS = {
     "max_completion_length": 8, "report_to": "none", "use_cpu": True, "logging_steps": 1, "save_strategy": "no",
     "disable_tqdm": True,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def tiny_model(tmp_path_factory):
-    """A folder with a random model of two layers, and a real tokenizer with a chat template."""
-    import transformers
-
-    folder = tmp_path_factory.mktemp("tiny")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(embedded_folder())
-    config = transformers.LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, max_position_embeddings=512, bos_token_id=1, eos_token_id=2, pad_token_id=2,
-    )  # fmt: skip
-    transformers.LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture
@@ -80,6 +61,7 @@ def test_grpo_trains_on_both_forms_and_logs_each_rule(tmp_path, tiny_model, expo
         assert len(by_rule) == 2 and all(0 <= value <= 1 for value in by_rule)
 
 
+@pytest.mark.long
 def test_the_command_line_of_trl_takes_the_export(tmp_path, tiny_model, exported):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in PROMPTS))
@@ -113,6 +95,7 @@ def test_dpo_loads_the_preferences(tmp_path, tiny_model):
     assert trainer.state.global_step == 2
 
 
+@pytest.mark.long
 def test_the_example_trains_and_reports(tmp_path, tiny_model):
     """examples/grpo_trl, two steps on a tiny model."""
     script = ROOT / "examples/grpo_trl/train.py"

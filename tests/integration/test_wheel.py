@@ -31,7 +31,7 @@ print(json.dumps(reward(prompts=["Name a fruit."] * 2, completions=["Pear.", "A 
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_base_install_reads_rule_sets_and_prompts(tmp_path):
     build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)]
     built = subprocess.run(build, capture_output=True, text=True)

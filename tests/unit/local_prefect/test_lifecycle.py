@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -94,3 +95,22 @@ def test_a_proxy_of_the_environment_is_not_asked_for_what_is_on_this_machine(pro
         server.shutdown()
     for name in ("no_proxy", "NO_PROXY"):
         assert local_prefect.environment_of(project, port)[name] == "example.org,127.0.0.1"
+
+
+def test_a_process_is_interrupted_also_where_its_shell_ignores_interrupts():
+    """As with nohup, or a script's `&`: what is started there has SIGINT ignored."""
+    child = (
+        "import os, signal\n"
+        "from autorule.local_prefect.interruptible import take_interrupts\n"
+        "take_interrupts()\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "print('not interrupted')\n"
+    )
+    parent = (
+        "import signal, subprocess, sys\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        f"done = subprocess.run([sys.executable, '-c', {child!r}], capture_output=True, text=True)\n"
+        "print(done.returncode, done.stdout)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(-signal.SIGINT)]

@@ -229,7 +229,6 @@ def race(registry, rule_sets, with_lock):
     return versions
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("with_lock", [True, False])
 def test_processes_that_publish_at_once_take_versions_of_their_own(registry, with_lock):
     rule_sets = [make_rule_set(f"Mention fruit {i}.") for i in range(6)]
@@ -240,7 +239,6 @@ def test_processes_that_publish_at_once_take_versions_of_their_own(registry, wit
     assert len([event for event in registry.history() if event.action == "published"]) == 6
 
 
-@pytest.mark.slow
 def test_processes_that_publish_the_same_get_the_same_version(registry):
     assert race(registry, [PEARS] * 6, with_lock=True) == ["v0001"] * 6
     assert [event.action for event in registry.history()] == ["published", "promoted"]
