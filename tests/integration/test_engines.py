@@ -6,6 +6,7 @@ import json
 import pytest
 from starlette.responses import Response
 
+from autorule.config.stages import VerificationConfig
 from autorule.local_prefect.api import call_api
 from autorule.local_prefect.setup import GPU_LIMIT
 from autorule.rules.rule_sets import dump_rule_set
@@ -27,7 +28,9 @@ SCRIPTED = {"backend": "scripted", "model": "tests.scripts:helpful"}
 def project(prefect, tmp_path_factory):
     """(folder with a rule set and completions, where runs go, and the port of Prefect)."""
     folder = tmp_path_factory.mktemp("engines")
-    (folder / "rules.json").write_text(dump_rule_set(make_rule_set("Mention pears.", "Say thanks.")), encoding="utf-8")
+    any_mass = VerificationConfig(mass_floor=0.0)  # of Yes and No, which a random model hardly says
+    rules = make_rule_set("Mention pears.", "Say thanks.", verification=any_mass)
+    (folder / "rules.json").write_text(dump_rule_set(rules), encoding="utf-8")
     for name, n in (("completions", N_COMPLETIONS), ("few", 8), ("many", 20_000)):
         rows = [{"prompt": f"question {row}", "completion": f"answer {row * row}"} for row in range(n)]
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

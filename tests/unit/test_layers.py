@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,12 @@ def test_a_wrong_import_breaks_the_contract(tmp_path, module, line, contract):
 def test_a_wing_that_no_contract_names_is_refused(tmp_path):
     done = lint_imports(tmp_path, attic="")
     assert done.returncode == 1 and "attic" in done.stdout
+
+
+def test_every_package_is_installed():
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "autorule").rglob("__init__.py")}
+    assert set(named) == there | {"autorule.flows", "autorule.tasks", "autorule.prompts"}
 
 
 def test_few_files_stand_outside_the_wings():
