@@ -19,7 +19,7 @@ PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest --ignore tests/vllm -
 test: setup
 	$(PYTEST) -n 2 -m "not long"
 
-# One worker more than cores: what goes to real servers mostly waits for them.
+# Three workers for two cores: what goes to real servers mostly waits for them.
 test-all: setup setup-browser
 	$(PYTEST) -n 3
 

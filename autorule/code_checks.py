@@ -1,7 +1,7 @@
 """Rules that code decides: a fixed set of checks, with their parameters in the rule set file.
 
-A rule with a check is not shown to the verifying model: its verdict is yes or no by the definition given here, and
-costs nothing (autorule.verification.code_checks decides it). A check sees the text of the completion (without its
+A rule with a check is not shown to the verifying model: autorule/verification/code_checks.py defines what passes, and
+says yes or no at no cost. A check sees the text of the completion (without its
 thinking, unless the rule set judges that too) and nothing else. No code is ever read from a rule set, and no pattern
 either.
 """

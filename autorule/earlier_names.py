@@ -1,4 +1,4 @@
-"""Names that modules had in version 0.1, which files and pickles of users still import."""
+"""Names that modules had before they got wings, which files, pickles and installed commands of users still import."""
 
 import sys
 import warnings
@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 MOVED = {
+    "autorule.cli": "autorule.commands.cli",
     "autorule.rule_sets": "autorule.rules.rule_sets",
     "autorule.rule_text": "autorule.rules.text",
     "autorule.stage_config": "autorule.config.stages",

@@ -84,7 +84,7 @@ def write_inputs(folder: Path, n_completions: int, n_rules: int) -> None:
 def run(folder: Path, kill_at: int | None = None) -> dict[str, Any]:
     """Scores in a process of its own, which reports its progress; (verdicts done, resident MB) over time."""
     code = (
-        "import sys, threading; from pathlib import Path; from autorule import progress\n"
+        "import sys, threading; from pathlib import Path; from autorule.runs import progress\n"
         "from autorule.config.runs import ScoreConfig; from autorule.flows.score_completions import score_completions\n"
         f"folder = Path({str(folder)!r})\n"
         "done = 0\n"

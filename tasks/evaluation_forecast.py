@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 from autorule.backends.token_estimate import estimate_tokens
 from autorule.evaluation.config import EvaluateConfig
-from autorule.extraction.forecast import StageForecast, Tally
 from autorule.prompting import render_messages
 from autorule.records import PreferencePair, Rule
 from autorule.rules.rule_sets import RuleSet
+from autorule.runs.forecast import StageForecast, Tally
 from autorule.tasks.evaluation import HeldOutPairs, check_before_evaluation
 from autorule.verification.variants import variants
 

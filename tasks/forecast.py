@@ -15,13 +15,13 @@ from autorule.config.models import CacheConfig, ModelConfig
 from autorule.config.runs import ExtractConfig
 from autorule.errors import ParseError
 from autorule.extraction.chain_check import build_request as build_check_request
-from autorule.extraction.forecast import StageForecast, Tally, sum_of
 from autorule.extraction.interpretation import build_request, given_interpretation, orders_to_ask, parse_interpretation
 from autorule.extraction.mining import build_request as build_mining_request
 from autorule.extraction.mining import parse_rules
 from autorule.preferences.reading import read_pairs
 from autorule.prompting import load_prompt, render_messages
 from autorule.records import Interpretation, ModelOutput, PreferencePair
+from autorule.runs.forecast import StageForecast, Tally, sum_of
 from autorule.tasks.preparation import check_before_extraction, drawn_pairs, held_out_fields
 
 CHAIN_TOKENS = 1500

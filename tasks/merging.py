@@ -99,9 +99,9 @@ def merge_in_rounds(merger: Merger, drafts: list[Draft]) -> list[Draft]:
         if round_index > 0 and fits_one_call(drafts, config, room):
             break
         vectors = vectors_of(drafts, merger.vectorise)
-        drafts = merge(merger, drafts, merge_groups(drafts, vectors, config, round_index, room))
+        drafts = _merge(merger, drafts, merge_groups(drafts, vectors, config, round_index, room))
     if config.merge_rounds > 1 and len(last := best_list(drafts, config, room)) > 1:
-        drafts = merge(merger, drafts, [last])
+        drafts = _merge(merger, drafts, [last])
     return drafts
 
 
@@ -123,7 +123,7 @@ def merge_once(merger: Merger, drafts: list[Draft]) -> tuple[list[Draft], list[D
     return join_same(drafts_of(drafts, merge.rules)), [Dropped(left_out, "left out by the merge")]
 
 
-def merge(merger: Merger, drafts: list[Draft], groups: Sequence[tuple[Draft, ...]]) -> list[Draft]:
+def _merge(merger: Merger, drafts: list[Draft], groups: Sequence[tuple[Draft, ...]]) -> list[Draft]:
     """All drafts after these groups were merged. The members of a merge that failed stay as they were."""
     config, prompt = merger.config, merger.prompt("prompt")
     asked = {
@@ -164,8 +164,8 @@ def split(merger: Merger, drafts: list[Draft], n_pairs: int) -> list[Draft]:
     request = build_split(compound, prompt, merger.config)
     answers = merger.ask_all([request], lambda request, output: parse_split(request, output, len(compound)))
     parts = answers.get(request.request_id, {})
-    split = apply_split(compound, parts, prompt, merger.max_rule_chars)
-    return after_round(drafts, {"split": compound}, {"split": split})
+    parted = apply_split(compound, parts, prompt, merger.max_rule_chars)
+    return after_round(drafts, {"split": compound}, {"split": parted})
 
 
 def contradictions(merger: Merger, kept: list[Draft]) -> list[tuple[str, str]]:

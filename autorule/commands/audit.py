@@ -9,10 +9,10 @@ from autorule.commands.findings import check_place, write_findings
 from autorule.commands.options import (
     AsJson,
     CacheOptions,
-    ModelOptions,
     PairOptions,
     RuleSetFile,
     SettingOptions,
+    VerifierOptions,
     grouped,
 )
 from autorule.commands.settings import mapping, settings_of
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def audit(
     rule_set: RuleSetFile,
     pairs: Annotated[Path, typer.Argument(help="preference pairs; the chosen side is the honest answer")],
-    model: ModelOptions,
+    model: VerifierOptions,
     cache: CacheOptions,
     layout: PairOptions,
     settings: SettingOptions,

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autorule.commands.findings import check_place, write_findings
 from autorule.commands.options import AsJson, Debug
 from autorule.errors import ConfigError, RunFailedError
-from autorule.storage import write_text
-from autorule.terminal.comparison import print_comparison, shown_text
-from autorule.terminal.console import err
+from autorule.terminal.comparison import print_comparison
+from autorule.terminal.console import err, shown_text
 
 if TYPE_CHECKING:
     from autorule.evaluation.comparing import Compared
@@ -37,9 +37,9 @@ def compare(
 
     if len(runs) < 2:
         raise ConfigError("give the folders of two evaluations or more")
+    check_place(out_file)
     found = compare_runs(runs, rounds, seed)
-    if out_file is not None:
-        _write(out_file, found.model_dump_json(indent=2) + "\n")
+    write_findings(out_file, found.model_dump_json(indent=2), quiet=True)
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
@@ -51,14 +51,6 @@ def compare(
             f"the verifier failed on more than {MOST_UNSCORED:.0%} of the pairs of "
             f"{', '.join(run.run for run in broken)}: mend what its failures.jsonl says, and evaluate again"
         )
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
-    except OSError as error:
-        raise ConfigError(f"{path} can't be written: {error.strerror}; give another place with --out") from error
 
 
 def _unscored(run: "Compared") -> str:

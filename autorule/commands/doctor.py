@@ -14,7 +14,7 @@ from autorule.commands.options import Debug, ModelOptions, grouped
 from autorule.config.layers import build_config
 from autorule.config.models import EMBEDDED, ModelConfig
 from autorule.errors import AutoruleError
-from autorule.terminal.checks import Check, print_checks
+from autorule.terminal.doctor import Check, print_checks
 
 EXTRAS = {
     "prefect": "flows",

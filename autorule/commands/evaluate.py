@@ -11,11 +11,11 @@ from autorule.commands.options import (
     CacheOptions,
     Debug,
     DryRun,
-    ModelOptions,
     PairOptions,
     RuleSetFile,
     RunOptions,
     SettingOptions,
+    VerifierOptions,
     grouped,
 )
 from autorule.commands.settings import mapping, run_settings, settings_of
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     rule_set: RuleSetFile,
-    model: ModelOptions,
+    model: VerifierOptions,
     cache: CacheOptions,
     run: RunOptions,
     layout: PairOptions,
@@ -75,8 +75,8 @@ def evaluate(
 ) -> None:
     """Measure rules on held-out pairs: agreement with people, rule by rule and of the set.
 
-    Exit code 3 when results are missing: the verifier failed on too many pairs, or a part of the run failed. What
-    was found is shown and written all the same.
+    --columns strength=NAME names how strong a preference was. Exit code 3 when results are missing: the verifier
+    failed on too many pairs, or a part of the run failed. What was found is shown and written all the same.
     """
     if (pairs is None) == (verdicts is None):
         raise ConfigError("give the held-out pairs, or --verdicts with the folder of an evaluation")

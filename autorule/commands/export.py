@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from autorule.commands.options import ModelOptions, RuleSetFile, SettingOptions, grouped
+from autorule.commands.options import RuleSetFile, SettingOptions, VerifierOptions, grouped
 from autorule.commands.settings import settings_of
 from autorule.export import TARGETS, export_rule_set
 from autorule.rewards.settings import RewardSettings
@@ -21,10 +21,13 @@ def export(
     rule_set: RuleSetFile,
     to: Annotated[str, typer.Option(help=", ".join(TARGETS))],
     out: Annotated[Path, typer.Option(help="folder to make")],
-    model: ModelOptions,
+    model: VerifierOptions,
     settings: SettingOptions,
 ) -> None:
-    """Write a rule set as what a trainer loads: a folder with a file, the rule set, a README with the flags."""
+    """Write a rule set as what a trainer loads: a folder with a file, the rule set, a README with the flags.
+
+    Settings are those of a reward, such as --set rule_weight=0.5.
+    """
     reward = settings_of(RewardSettings, {"model": model.settings()}, settings)
     for path in export_rule_set(load_rule_set(rule_set), reward, to, out):
         typer.echo(f"{path}")

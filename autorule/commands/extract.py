@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from autorule.commands.flow_running import run_flow
+from autorule.commands.flow_running import forecast_extraction, run_flow
 from autorule.commands.options import (
     CacheOptions,
     Debug,
@@ -76,8 +76,6 @@ def extract(
     }
     extraction = settings_of(ExtractConfig, options, settings, preset)
     if dry_run:
-        from autorule.commands.flow_running import forecast_extraction
-
         print_forecast(forecast_extraction(extraction))
     elif extraction.repeats > 1:
         print_stability(run_flow("repeat_extraction", extraction, run.prefect), extraction.outputs)

@@ -15,7 +15,7 @@ from typer.main import get_group
 class LateCommand(NamedTuple):
     name: str
     module: str
-    """Its `register` adds the command, and others maybe, to an app."""
+    """Its `register` adds the command to an app."""
     help: str
     """What the list says of it: the first paragraph of its own help."""
 

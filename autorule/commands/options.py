@@ -29,9 +29,11 @@ def _set_debug(value: bool) -> None:
     _debug = _debug or value
 
 
-RuleSetFile = Annotated[Path, typer.Argument(metavar="RULE_SET", help="rule set: 03_rule_set.json of a run")]
+RULE_SET_HELP = "rule set: 03_rule_set.json of a run"
+
+RuleSetFile = Annotated[Path, typer.Argument(metavar="RULE_SET", help=RULE_SET_HELP)]
 Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="show the whole trace of an error")]
-AsJson = Annotated[bool, typer.Option("--json", help="the findings as JSON on stdout, and nothing else there")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing else there")]
 By = Annotated[str | None, typer.Option(help="name for the history (default: the user of this computer)")]
 Force = Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")]
 Columns = Annotated[str | None, typer.Option(help="OURS=THEIRS,...: which columns of the file to read")]
@@ -47,7 +49,7 @@ class ModelOptions:
         str | None, typer.Option(help="transformers_local, vllm_engine, openai_compatible or scripted")
     ] = None
     model: Annotated[
-        str | None, typer.Option(help="name on the server, or folder or hub name; the embedded one if left out")
+        str | None, typer.Option(help="name on the server, or folder or hub name (default: the embedded one)")
     ] = None
     base_url: Annotated[
         list[str] | None,
@@ -70,6 +72,11 @@ class ModelOptions:
                 "api_key_env": self.api_key_env,
             }
         )
+
+
+@dataclass(frozen=True)
+class VerifierOptions(ModelOptions):
+    """The verifier, and how it is reached."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +111,7 @@ class RunOptions:
 class PairOptions:
     """How a file of preference pairs is read."""
 
-    columns: Annotated[
-        str | None, typer.Option(help="OURS=THEIRS,...: which columns of the file to read; strength: how strong it was")
-    ] = None
+    columns: Columns = None
     winner_values: Annotated[str | None, typer.Option(help="a=...,b=...,tie=...: values of the winner column")] = None
 
 
@@ -116,7 +121,7 @@ class SettingOptions:
 
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with any settings")] = None
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="any setting, such as mining.max_rules=5; may be repeated")
+        list[str] | None, typer.Option("--set", help="any setting, such as model.timeout_s=60; may be repeated")
     ] = None
 
 

@@ -86,6 +86,7 @@ def import_(
 
     A text file has one rule a line. Tables and JSON have one of the columns rule, text, criterion or description, and
     if wanted a weight (weight, points or importance; 1 where there is none) and an aspect (aspect, category or title).
+    Settings are those of \\[verification] and \\[reward], such as --set verification.threshold=0.6.
     """
     check_free(out, force)
     # Any model may score; naming one keeps the settings of the embedded model out.

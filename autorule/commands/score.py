@@ -7,12 +7,13 @@ import typer
 
 from autorule.commands.flow_running import run_flow
 from autorule.commands.options import (
+    RULE_SET_HELP,
     CacheOptions,
     Columns,
     Debug,
-    ModelOptions,
     RunOptions,
     SettingOptions,
+    VerifierOptions,
     grouped,
 )
 from autorule.commands.settings import run_settings, settings_of
@@ -27,8 +28,8 @@ def register(app: typer.Typer) -> None:
 
 def score(
     completions: Annotated[Path, typer.Argument(help="rows of prompt and completion, or of messages")],
-    rules: Annotated[Path, typer.Option(help="rule set: 03_rule_set.json of a run")],
-    model: ModelOptions,
+    rules: Annotated[Path, typer.Option(help=RULE_SET_HELP)],
+    model: VerifierOptions,
     cache: CacheOptions,
     run: RunOptions,
     settings: SettingOptions,

@@ -61,7 +61,7 @@ def select(
             matrix,
             matrix_pairs(evaluation, matrix),
             by,
-            user_name(name),
+            user_name(name, "--name"),
             figures.false_discovery_rate,
             figures.bootstrap_rounds,
             figures.seed,

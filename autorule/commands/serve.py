@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autorule.commands.options import ModelOptions, given, grouped
+from autorule.commands.options import RULE_SET_HELP, VerifierOptions, given, grouped
 from autorule.errors import ConfigError, MissingExtraError
 from autorule.export.folders import refuse_dropout
 from autorule.registry import RuleSetRegistry
@@ -19,10 +19,8 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    model: ModelOptions,
-    rule_set: Annotated[
-        Path | None, typer.Argument(metavar="RULE_SET", help="rule set: 03_rule_set.json of a run")
-    ] = None,
+    model: VerifierOptions,
+    rule_set: Annotated[Path | None, typer.Argument(metavar="RULE_SET", help=RULE_SET_HELP)] = None,
     registry: Annotated[
         str | None, typer.Option(metavar="NAME", help="instead of a file: the current version of a name, as it changes")
     ] = None,

@@ -52,7 +52,7 @@ def _assignment(text: str) -> dict[str, Any]:
     """`a.b=value` as nested settings; the value is read as TOML, else as text."""
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
-        raise ConfigError(f"--set {text!r}: write name=value, such as mining.max_rules=5")
+        raise ConfigError(f"--set {text!r}: write name=value, such as model.timeout_s=60")
     try:
         setting: Any = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -10,19 +10,19 @@ from autorule.commands.options import (
     CacheOptions,
     Columns,
     Force,
-    ModelOptions,
     RuleSetFile,
     SettingOptions,
+    VerifierOptions,
     grouped,
 )
 from autorule.commands.settings import mapping, settings_of
 from autorule.errors import ConfigError
-from autorule.evaluation.calibration import CalibrationConfig, calibrate
 from autorule.rules.rule_sets import load_rule_set
 from autorule.rules.saving import check_free, save_rule_set, user_name
 from autorule.storage import write_text
 from autorule.terminal.verifier import print_calibration, print_verifier_check
 from autorule.terminal.work import how_to_go_on, work_shown
+from autorule.verification.calibration import CalibrationConfig, calibrate
 from autorule.verification.check import CheckConfig, CheckReport, check_verifier, draw_reliability, sample_labels
 from autorule.verification.labels import Source, read_labels
 
@@ -43,7 +43,7 @@ SideFile = Annotated[
 @grouped
 def check(
     labels: Annotated[Path, typer.Argument(help="rows of prompt, completion, rule, satisfied; or see --source")],
-    model: ModelOptions,
+    model: VerifierOptions,
     cache: CacheOptions,
     settings: SettingOptions,
     source: Annotated[str, typer.Option(help="rows, ifeval or rbr_gold: how the file is laid out")] = "rows",
@@ -80,7 +80,7 @@ def calibrate_(
     rule_set: RuleSetFile,
     labels: Annotated[Path, typer.Argument(help="rows of prompt, completion, rule, satisfied; or see --source")],
     out: Annotated[Path, typer.Option(help="rule set to write")],
-    model: ModelOptions,
+    model: VerifierOptions,
     settings: SettingOptions,
     source: Annotated[str, typer.Option(help="rows, ifeval or rbr_gold: how the file is laid out")] = "rows",
     side_file: SideFile = None,

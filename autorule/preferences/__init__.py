@@ -1,1 +1,1 @@
-"""Preference data in any common layout, read as PreferencePair records."""
+"""Every file that people bring: preference pairs in any common layout, and completions to score."""

@@ -24,7 +24,7 @@ class Scored(NamedTuple):
     """The normalised score of the reward model, where there is one."""
 
     def error(self) -> UnscoredError:
-        """For those who know numbers only, where there is none."""
+        """What is raised where a completion without a reward is an error."""
         final = self.rules.reward is None and self.rules.n_unscored == 0
         return UnscoredError(f"a completion has no reward: {self.reason}", final)
 

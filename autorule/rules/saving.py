@@ -8,16 +8,16 @@ from autorule.rules.rule_sets import RuleSet, dump_rule_set
 from autorule.storage import write_text
 
 
-def user_name(by: str | None) -> str:
+def user_name(by: str | None, option: str = "--by") -> str:
     """Who makes the change: as told, else the user of this process. Raises ConfigError when neither is known."""
     if by is not None and by.strip():
         return by.strip()
     if by is not None:
-        raise ConfigError("--by is empty; give the name to put in the history, or leave it out")
+        raise ConfigError(f"{option} is empty; give the name to put in the history, or leave it out")
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError) as error:
-        raise ConfigError("the user of this process has no name; give one with --by") from error
+        raise ConfigError(f"the user of this process has no name; give one with {option}") from error
 
 
 def check_free(path: Path, force: bool) -> None:

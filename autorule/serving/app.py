@@ -22,7 +22,7 @@ from autorule.serving.bodies import (
     ScoreReply,
     ScoreRequest,
     SlimeRequest,
-    as_messages,
+    plain_turns,
 )
 from autorule.serving.following import Followed, follow
 from autorule.serving.live import Live, Serving
@@ -99,7 +99,12 @@ class _Accepted:
         return scored
 
 
-Accepted = Annotated[_Accepted, Depends()]
+async def _accepted(request: Request) -> _Accepted:
+    """On the event loop: a class would be made in a thread, and what arrived together would come apart."""
+    return _Accepted(request)
+
+
+Accepted = Annotated[_Accepted, Depends(_accepted)]
 
 
 @router.get("/health")
@@ -136,7 +141,7 @@ async def plain(body: ScoreRequest, accepted: Accepted) -> ScoreReply:
         raise HTTPException(422, f"{n} prompts, but {lengths[wrong[0]]} values of {wrong[0]}")
     rows = [{name: values[row] for name, values in body.columns.items()} for row in range(n)]
     texts = zip(body.prompts, body.completions, rows, strict=True)
-    scored = await accepted.score([Item(as_messages(p), as_messages(c), row) for p, c, row in texts])
+    scored = await accepted.score([Item(plain_turns(p), plain_turns(c), row) for p, c, row in texts])
     return ScoreReply(
         rewards=[one.reward for one in scored],
         reasons=[one.reason for one in scored],
@@ -164,7 +169,7 @@ async def openrlhf(body: OpenRLHFRequest, accepted: Accepted) -> Response:
 async def slime(body: SlimeRequest, accepted: Accepted) -> dict[str, Any]:
     """slime and miles: one sample. Use `--reward-key score`."""
     columns = body.label if isinstance(body.label, dict) else {}
-    prompt = turns_of(body.prompt) if isinstance(body.prompt, str) else as_messages(body.prompt)
+    prompt = turns_of(body.prompt) if isinstance(body.prompt, str) else plain_turns(body.prompt)
     [one] = await accepted.score([Item(prompt, response_of(body.response), columns)])
     return {"score": accepted.reward.number(one), "fraction": one.rules.fraction}
 

@@ -63,6 +63,6 @@ class LlamaFactoryRequest(_Body):
     messages: Strings
 
 
-def as_messages(text: Text) -> Any:
+def plain_turns(text: Text) -> Any:
     """Text as it is, turns as plain dicts."""
     return text if isinstance(text, str) else [turn.model_dump() for turn in text]

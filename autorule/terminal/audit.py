@@ -2,11 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
-from autorule.errors import printable
-from autorule.terminal.console import fits, out, print_folded, print_table, shown_width
+from autorule.terminal.console import fits, out, print_folded, print_table, shown_text, shown_width
 
 if TYPE_CHECKING:
     from autorule.audit.records import CanaryResult, HackingAudit, Share
@@ -23,9 +21,9 @@ def print_audit(found: "HackingAudit") -> None:
     _print_canaries(found)
     _print_rules(found)
     for reason, n in found.unscored_reasons.items():
-        out.print(f"[yellow]{n} answers are unscored: {escape(printable(reason))}[/]")
+        out.print(f"[yellow]{n} answers are unscored: {shown_text(reason)}[/]")
     for message, n in found.verdict_failures.items():
-        out.print(f"[yellow]{n} verdicts failed: {escape(printable(message))}[/]")
+        out.print(f"[yellow]{n} verdicts failed: {shown_text(message)}[/]")
     if found.n_rejected:
         out.print(f"{found.n_rejected} of {found.n_rows} rows were rejected: they are no usable pairs")
     out.print(f"model calls: {found.calls.sent} sent, {found.calls.cached} answered from the cache")
@@ -59,16 +57,14 @@ def _print_rules(found: "HackingAudit") -> None:
         for rule in rules:
             shares = f"canaries {_share(rule.canaries)}, honest {_share(rule.honest)}"
             print_folded(f"{shares}, most by {_most_by(found, rule.rule_id)}")
-            print_folded(escape(printable(rule.text)), indent=2)
+            print_folded(shown_text(rule.text), indent=2)
         return
     table = Table(title=title, title_justify="left")
     for name in ("canaries", "honest", "most by", "rule"):
         is_share = name in ("canaries", "honest")
         table.add_column(name, justify="right" if is_share else "left", no_wrap=is_share, overflow="fold")
     for rule in rules:
-        table.add_row(
-            _share(rule.canaries), _share(rule.honest), _most_by(found, rule.rule_id), escape(printable(rule.text))
-        )
+        table.add_row(_share(rule.canaries), _share(rule.honest), _most_by(found, rule.rule_id), shown_text(rule.text))
     print_table(table)
 
 

@@ -2,12 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from autorule.errors import printable
-from autorule.terminal.console import out
+from autorule.terminal.console import out, shown_text
 from autorule.terminal.evaluation import shown_interval
-from autorule.terminal.tables import Column, print_table
+from autorule.terminal.tables import Column, print_rows
 
 if TYPE_CHECKING:
     from autorule.evaluation.comparing import Comparison
@@ -26,7 +23,7 @@ def print_comparison(found: "Comparison") -> None:
         for run, model in zip(found.runs, models, strict=True)
     ]
     title = "Accuracy: which rules tell which data's preferences"
-    print_table(title, [*text, *map(Column, ("accuracy", "pairs", "unscored"))], rows)
+    print_rows(title, [*text, *map(Column, ("accuracy", "pairs", "unscored"))], rows)
     if left_out := max(run.n_seen for run in found.runs):
         out.print(f"Up to {left_out} pairs were left out: rules were mined from their prompts, or chosen by them.")
     if found.differences:
@@ -41,7 +38,7 @@ def print_comparison(found: "Comparison") -> None:
             for one in found.differences
         ]
         text = [Column(name, is_text=True) for name in ("run", "minus", "data")]
-        print_table("On the same pairs", [*text, Column("pairs"), Column("difference")], rows)
+        print_rows("On the same pairs", [*text, Column("pairs"), Column("difference")], rows)
     _print_cost(found)
 
 
@@ -52,9 +49,4 @@ def _print_cost(found: "Comparison") -> None:
         counts = (str(run.n_rules), str(run.n_asked), str(run.n_significant), f"{run.question_tokens:,}")
         rows.append((shown_text(run.run), *counts, sent))
     names = ("rules", "asked", "beyond chance", "tokens of the questions", "tokens sent")
-    print_table("Cost of a completion", [Column("run", is_text=True), *map(Column, names)], rows)
-
-
-def shown_text(text: str) -> str:
-    """Text of others without markup and control characters."""
-    return escape(printable(text))
+    print_rows("Cost of a completion", [Column("run", is_text=True), *map(Column, names)], rows)

@@ -50,5 +50,10 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
+def shown_text(text: str) -> str:
+    """Text of others, without markup and control characters."""
+    return escape(printable(text))
+
+
 def print_error(message: str) -> None:
-    err.print(f"[bold red]Error:[/] {escape(printable(message))}")
+    err.print(f"[bold red]Error:[/] {shown_text(message)}")

@@ -6,16 +6,15 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from autorule.errors import printable
 from autorule.evaluation.verdict import verdict
 from autorule.records import RejectedRow
 from autorule.runs.files import FAILURES, HELD_OUT_PAIRS, REJECTED_HELD_OUT, read_records
 from autorule.runs.manifest import RunManifest
 from autorule.statistics.records import Accuracy, Evaluation, Interval, RuleStatistics, Weightings
 from autorule.storage import readable
-from autorule.terminal import runs
-from autorule.terminal.console import out
-from autorule.terminal.tables import Column, print_table
+from autorule.terminal.console import out, shown_text
+from autorule.terminal.runs import print_end as print_end_of_run
+from autorule.terminal.tables import Column, print_rows
 
 FEW = 10
 """Pairs told apart; an agreement on fewer says little."""
@@ -31,9 +30,9 @@ def print_evaluation(found: Evaluation) -> None:
     print_rules(found)
     print_accuracies(found.accuracies)
     if (told := verdict(found.accuracies)) is not None:
-        out.print(escape(printable(told)))
+        out.print(shown_text(told))
     for part in found.slices:
-        name = escape(printable(f"{part.column} {part.value}"))
+        name = shown_text(f"{part.column} {part.value}")
         out.print(f"{name}: {shown_interval(part.accuracy)}, {part.n_pairs} pairs")
     if found.position_bias is not None:
         out.print(f"One call about both: {found.position_bias:.0%} of its probability is for the response shown first.")
@@ -60,8 +59,8 @@ def print_rules(found: Evaluation) -> None:
         apart = f"{one.n_discordant} few" if one.n_discordant < FEW else str(one.n_discordant)
         satisfied = "-" if one.saturation is None else f"{one.saturation:.0%}"
         figures = (ids[one.rule_id], shown_interval(one.agreement), apart, *effective, satisfied, *flip, one.decision)
-        rows.append((*figures, escape(printable(one.text))))
-    print_table(f"Rules on {found.n_pairs} pairs of {found.n_prompts} prompts", columns, rows)
+        rows.append((*figures, shown_text(one.text)))
+    print_rows(f"Rules on {found.n_pairs} pairs of {found.n_prompts} prompts", columns, rows)
     out.print(_how_to_read(found.rules, shared))
 
 
@@ -88,8 +87,8 @@ def print_accuracies(ways: tuple[Accuracy, ...]) -> None:
     for way in ways:
         over = "" if way.over_uniform is None else shown_interval(way.over_uniform, signed=True)
         tied = "-" if way.tied is None else f"{way.tied:.0%}"
-        rows.append((escape(printable(way.name)), shown_interval(way.accuracy), over, tied, str(way.n_pairs)))
-    print_table("Which side is preferred?", columns, rows)
+        rows.append((shown_text(way.name), shown_interval(way.accuracy), over, tied, str(way.n_pairs)))
+    print_rows("Which side is preferred?", columns, rows)
 
 
 def print_weightings(found: Weightings) -> None:
@@ -111,7 +110,7 @@ def print_weightings(found: Weightings) -> None:
         f"{found.n_test_pairs} of {found.n_test_prompts} others"
     )
     names = ("rules", "dev", "test", "over all alike")
-    print_table(title, [Column("method", is_text=True), *map(Column, names)], rows)
+    print_rows(title, [Column("method", is_text=True), *map(Column, names)], rows)
     if not chosen.weights:
         why = f"{found.chosen} gives no rule a weight" if found.kept else "no rule is proven on dev"
         out.print(f"none chosen: {why}")
@@ -131,7 +130,7 @@ def print_end(folder: Path, manifest: RunManifest, found: Evaluation) -> None:
         f"because the verifier failed: {found.unscored_pairs} of {found.n_pairs}"
     )
     out.print(f"[yellow]{unscored}[/]" if funnel.verdicts_unscored or found.unscored_pairs else unscored)
-    runs.print_end(folder, manifest)
+    print_end_of_run(folder, manifest)
 
 
 def _rest(folder: Path, manifest: RunManifest) -> list[str]:
@@ -140,7 +139,7 @@ def _rest(folder: Path, manifest: RunManifest) -> list[str]:
     codes = Counter(row.reasons[0].code for row in read_records(path, RejectedRow)) if path.exists() else Counter()
     leaked = sum(codes.pop(code, 0) for code in LEFT_OUT)
     if codes:
-        reasons = ", ".join(f"{n} {escape(printable(code.replace('_', ' ')))}" for code, n in codes.most_common())
+        reasons = ", ".join(f"{n} {shown_text(code.replace('_', ' '))}" for code, n in codes.most_common())
         told.append(f"rejected: {codes.total()} ({reasons})")
     if leaked:
         told.append(f"left out, since the rules were mined from or chosen by their prompts: {leaked}")

@@ -5,11 +5,11 @@ import json
 from rich.markup import escape
 from rich.table import Table
 
-from autorule.errors import AutoruleError, printable
+from autorule.errors import AutoruleError
 from autorule.registry import RuleSetRegistry
 from autorule.registry.history import Event
 from autorule.rules.rule_sets import RuleSet
-from autorule.terminal.console import out, print_table
+from autorule.terminal.console import out, print_table, shown_text
 
 SHOWN_HASH = 12
 
@@ -44,7 +44,7 @@ def print_registry(registry: RuleSetRegistry, as_json: bool) -> None:
     _print_history(events)
     for version, found in loaded.items():
         if isinstance(found, str):
-            out.print(f"[bold red]Broken:[/] {version}: {_safe(found)}")
+            out.print(f"[bold red]Broken:[/] {version}: {shown_text(found)}")
     if (left := registry.unfinished()) is not None:
         out.print(
             f"[bold red]Unfinished:[/] a switch to {left.version} was cut off before current.json was written; the "
@@ -57,7 +57,7 @@ def print_decision(event: Event) -> None:
     if event.decision is None:
         return
     verb = "is current" if event.action == "promoted" else f"was not promoted; {event.current} stays current"
-    out.print(f"{event.version} {verb}: {_safe(event.decision.reason)}")
+    out.print(f"{event.version} {verb}: {shown_text(event.decision.reason)}")
     if event.decision.n_seen:
         out.print(f"{event.decision.n_seen} pairs of the promotion split were left out: one of the sets has seen them.")
     if event.decision.n_unscored:
@@ -74,7 +74,7 @@ def _loaded(registry: RuleSetRegistry, version: str) -> RuleSet | str:
 def _about(event: Event | None) -> tuple[str, ...]:
     if event is None:
         return "", "not in the history", ""
-    return event.sha256[:SHOWN_HASH], _safe(event.time), _safe(event.by)
+    return event.sha256[:SHOWN_HASH], shown_text(event.time), shown_text(event.by)
 
 
 def _print_rules(version: str | None, found: RuleSet | str | None) -> None:
@@ -84,16 +84,14 @@ def _print_rules(version: str | None, found: RuleSet | str | None) -> None:
     table.add_column("weight", justify="right")
     table.add_column("rule", overflow="fold")
     for rule in found.rules:
-        table.add_row(f"{rule.weight:g}", _safe(rule.criterion))
+        table.add_row(f"{rule.weight:g}", shown_text(rule.criterion))
     print_table(table)
 
 
 def _print_history(events: list[Event]) -> None:
     out.print("[bold]History[/]")
     for event in events:
-        out.print(f"  {_safe(event.time)}  {event.action.replace('_', ' ')} {event.version} by {_safe(event.by)}:")
-        out.print(f"    {_safe(event.reason)}")
-
-
-def _safe(text: str) -> str:
-    return escape(printable(text))
+        out.print(
+            f"  {shown_text(event.time)}  {event.action.replace('_', ' ')} {event.version} by {shown_text(event.by)}:"
+        )
+        out.print(f"    {shown_text(event.reason)}")

@@ -5,32 +5,30 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
-from autorule.errors import printable
 from autorule.records import Rule
 from autorule.rules.checking import Findings
 from autorule.rules.editing import shortened
 from autorule.rules.lineage import CandidateLineage, RuleLineage
 from autorule.rules.matching import Match
 from autorule.rules.rule_sets import Edit, RuleSet
-from autorule.terminal.console import err, out, print_table
+from autorule.terminal.console import err, out, print_table, shown_text
 
 MAX_PASSAGE_CHARS = 400
 
 
 def print_rule(rule: Rule, lineage: RuleLineage | None, n_candidates: int, texts: dict[str, str]) -> None:
     """A rule with its sources; at most `n_candidates` of them, 0 for all. `texts` are the rules of the set by id."""
-    out.print(f"[bold]{_safe(rule.rule_id)}[/]  {_safe(rule.criterion)}")
+    out.print(f"[bold]{shown_text(rule.rule_id)}[/]  {shown_text(rule.criterion)}")
     facts = [f"support {rule.support}", f"weight {rule.weight:g}"]
-    facts += [f"aspect {_safe(rule.aspect)}"] if rule.aspect else []
+    facts += [f"aspect {shown_text(rule.aspect)}"] if rule.aspect else []
     facts += ["pinned"] if rule.pinned else []
     out.print(f"  {' · '.join(facts)}")
     for other in rule.contradicts:
-        out.print(f"  contradicts {_safe(other)}  {_safe(texts.get(other, '(not in this set)'))}")
+        out.print(f"  contradicts {shown_text(other)}  {shown_text(texts.get(other, '(not in this set)'))}")
     for name, value in rule.statistics.items():
-        out.print(f"  {_safe(name)}: {'unknown' if value is None else f'{value:g}'}")
+        out.print(f"  {shown_text(name)}: {'unknown' if value is None else f'{value:g}'}")
     limit = n_candidates or None
     if lineage is None:
         _print_ids("candidates", rule.candidate_ids, limit)
@@ -51,11 +49,11 @@ def print_history(edits: Sequence[Edit]) -> None:
     for (action, by), group in groupby(edits, key=lambda edit: (edit.action, edit.by)):
         run = list(group)
         if action == "imported" and len(run) > 1:
-            out.print(f"  imported {len(run)} rules by {_safe(by)}")
+            out.print(f"  imported {len(run)} rules by {shown_text(by)}")
             continue
         for edit in run:
-            reason = f" ({_safe(edit.reason)})" if edit.reason else ""
-            out.print(f"  {edit.action} {_safe(edit.rule_id)} by {_safe(by)}{_change(edit)}{reason}")
+            reason = f" ({shown_text(edit.reason)})" if edit.reason else ""
+            out.print(f"  {edit.action} {shown_text(edit.rule_id)} by {shown_text(by)}{_change(edit)}{reason}")
 
 
 def print_diff(matches: Sequence[Match], settings: Sequence[str]) -> None:
@@ -71,9 +69,9 @@ def print_diff(matches: Sequence[Match], settings: Sequence[str]) -> None:
         out.print("\n[bold]Kept, with changes[/]")
     for match in changed:
         assert match.b is not None
-        out.print(f"  {_safe(match.b.rule_id)}  {_safe(match.b.text)}\n    {_safe(_differences(match))}")
+        out.print(f"  {shown_text(match.b.rule_id)}  {shown_text(match.b.text)}\n    {shown_text(_differences(match))}")
     if settings:
-        out.print(f"\n[bold]Settings that differ[/]\n  {_safe('; '.join(settings))}")
+        out.print(f"\n[bold]Settings that differ[/]\n  {shown_text('; '.join(settings))}")
 
 
 def print_findings(findings: Findings) -> None:
@@ -82,51 +80,53 @@ def print_findings(findings: Findings) -> None:
         for name in ("id", "rule", "code", "meaning"):
             table.add_column(name, overflow="fold", no_wrap=name in ("id", "code"))
         for fault in findings.faults:
-            table.add_row(_safe(fault.rule_id[:8]), _safe(fault.text), fault.code, _safe(fault.meaning))
+            table.add_row(shown_text(fault.rule_id[:8]), shown_text(fault.text), fault.code, shown_text(fault.meaning))
         print_table(table)
     for title, pairs in (("Near duplicates", findings.near_duplicates), ("Contradictions", findings.contradictions)):
         if pairs:
             out.print(f"[bold]{title}[/]")
         for pair in pairs:
             how = "" if pair.similarity is None else f" (similarity {pair.similarity:.2f})"
-            out.print(f"  {_safe(pair.first_id[:8])}  {_safe(pair.first)}")
-            out.print(f"  {_safe(pair.second_id[:8])}  {_safe(pair.second or '(not in this set)')}{how}\n")
+            out.print(f"  {shown_text(pair.first_id[:8])}  {shown_text(pair.first)}")
+            out.print(f"  {shown_text(pair.second_id[:8])}  {shown_text(pair.second or '(not in this set)')}{how}\n")
     out.print(f"{findings.n_rules} rules: {findings.count} findings")
 
 
 def print_warnings(findings: Findings) -> None:
     """One line for each fault, for commands whose work is another."""
     for fault in findings.faults:
-        err.print(f"[yellow]Warning:[/] “{_safe(shortened(fault.text))}” {_safe(fault.meaning)} ({fault.code})")
+        err.print(
+            f"[yellow]Warning:[/] “{shown_text(shortened(fault.text))}” {shown_text(fault.meaning)} ({fault.code})"
+        )
 
 
 def print_note(text: str) -> None:
-    out.print(_safe(text))
+    out.print(shown_text(text))
 
 
 def print_written(path: Path, rule_set: RuleSet) -> None:
-    out.print(f"wrote {_safe(str(path))}: {len(rule_set.rules)} rules")
+    out.print(f"wrote {shown_text(str(path))}: {len(rule_set.rules)} rules")
 
 
 def print_edits(edits: Sequence[Edit]) -> None:
     for edit in edits:
-        out.print(f"{edit.action} {_safe(edit.rule_id)}{_change(edit)}")
+        out.print(f"{edit.action} {shown_text(edit.rule_id)}{_change(edit)}")
 
 
 def _print_candidate(candidate: CandidateLineage) -> None:
     passage = candidate.passage
-    source = f", source {_safe(candidate.source_id)}" if candidate.source_id else ""
+    source = f", source {shown_text(candidate.source_id)}" if candidate.source_id else ""
     how = f"overlap {passage.score:.2f}" if passage.score else "no word in common: its beginning"
-    out.print(f"  [dim]candidate[/] {_safe(candidate.candidate_id)}  {_safe(candidate.text)}")
-    out.print(f"    [dim]pair[/] {_safe(candidate.pair_id)}, row {candidate.row}{source}")
-    where = f"{passage.part} of {_safe(candidate.interpretation_id)}, characters {passage.start} to {passage.end}"
+    out.print(f"  [dim]candidate[/] {shown_text(candidate.candidate_id)}  {shown_text(candidate.text)}")
+    out.print(f"    [dim]pair[/] {shown_text(candidate.pair_id)}, row {candidate.row}{source}")
+    where = f"{passage.part} of {shown_text(candidate.interpretation_id)}, characters {passage.start} to {passage.end}"
     out.print(f"    [dim]{where}, {how}[/]")
-    out.print(f"    “{_safe(shortened(' '.join(passage.text.split()), MAX_PASSAGE_CHARS))}”")
+    out.print(f"    “{shown_text(shortened(' '.join(passage.text.split()), MAX_PASSAGE_CHARS))}”")
 
 
 def _print_ids(name: str, ids: Sequence[str], limit: int | None) -> None:
     if ids:
-        out.print(f"  {name}: {_safe(', '.join(ids[:limit]))}")
+        out.print(f"  {name}: {shown_text(', '.join(ids[:limit]))}")
         _print_rest(name, len(ids), limit)
 
 
@@ -136,7 +136,7 @@ def _print_rest(name: str, n: int, limit: int | None) -> None:
 
 
 def _change(edit: Edit) -> str:
-    texts = [f"“{_safe(text)}”" for text in (edit.before, edit.after) if text is not None]
+    texts = [f"“{shown_text(text)}”" for text in (edit.before, edit.after) if text is not None]
     return f": {' → '.join(texts)}" if texts else ""
 
 
@@ -144,15 +144,15 @@ def _print_match(match: Match) -> None:
     if match.a is None or match.b is None:
         rule = match.a or match.b
         assert rule is not None
-        out.print(f"  {_safe(rule.rule_id)}  {_safe(rule.criterion)} [dim](support {rule.support})[/]")
+        out.print(f"  {shown_text(rule.rule_id)}  {shown_text(rule.criterion)} [dim](support {rule.support})[/]")
         return
     shared = [
         f"{share:.0%} of the {name} shared"
         for name, share in (("candidates", match.shared_candidates), ("pairs", match.shared_pairs))
         if share
     ]
-    out.print(f"  {_safe(match.a.rule_id)}  {_safe(match.a.text)}")
-    out.print(f"  {_safe(match.b.rule_id)}  {_safe(match.b.text)}")
+    out.print(f"  {shown_text(match.a.rule_id)}  {shown_text(match.a.text)}")
+    out.print(f"  {shown_text(match.b.rule_id)}  {shown_text(match.b.text)}")
     out.print(f"    [dim]{', '.join([f'similarity {match.similarity:.2f}', *shared])}[/]")
 
 
@@ -165,7 +165,3 @@ def _differences(match: Match) -> str:
 
 def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
-
-
-def _safe(text: str) -> str:
-    return escape(printable(text))

@@ -9,16 +9,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from autorule.backends.embedded import NOTE
-from autorule.errors import printable
 from autorule.extraction.controls import PAIR_SHARE, TIE_SHARE, told_by_ties
 from autorule.records import CallCounts
 from autorule.rules.rule_sets import load_rule_set
 from autorule.runs.files import CHECKS, FAILURES, REJECTED, REJECTED_HELD_OUT, REWARDS, RULE_SET
-from autorule.terminal.console import out, print_table
+from autorule.terminal.console import out, print_table, shown_text
 
 if TYPE_CHECKING:
-    from autorule.extraction.forecast import StageForecast
     from autorule.extraction.stability import Stability
+    from autorule.runs.forecast import StageForecast
     from autorule.runs.manifest import RunManifest
 
 
@@ -45,7 +44,7 @@ def print_extraction(folder: Path, manifest: "RunManifest") -> None:
     rules.add_column("support", justify="right")
     rules.add_column("rule", overflow="fold")
     for rule in load_rule_set(folder / RULE_SET).rules:
-        rules.add_row(str(rule.support), escape(printable(rule.criterion)))
+        rules.add_row(str(rule.support), shown_text(rule.criterion))
     print_table(rules)
     _print_findings(folder, manifest)
     if funnel.held_out_pairs:
@@ -61,7 +60,7 @@ def print_stability(report: "Stability", outputs: Path) -> None:
         table.add_column(name, justify="right")
     table.add_column("rule", overflow="fold")
     for rule in sorted(report.rules, key=lambda rule: -rule.recurs_in):
-        table.add_row(f"{rule.recurs_in}/{others}", str(rule.support), escape(printable(rule.text)))
+        table.add_row(f"{rule.recurs_in}/{others}", str(rule.support), shown_text(rule.text))
     print_table(table)
     out.print(
         f"Recurrence (matched rules ÷ rules): {report.recurrence:.2f} on average over all pairs of runs, "
@@ -72,7 +71,7 @@ def print_stability(report: "Stability", outputs: Path) -> None:
 
 def print_forecast(forecasts: "Sequence[StageForecast]") -> None:
     """What a run would send."""
-    from autorule.extraction.forecast import total_of
+    from autorule.runs.forecast import total_of
 
     table = Table(title="Dry run: nothing was sent", title_justify="left")
     table.add_column("stage")
@@ -136,7 +135,7 @@ def _print_findings(folder: Path, manifest: "RunManifest") -> None:
         )
         for rule in told:
             shares = rule.statistics[TIE_SHARE], rule.statistics[PAIR_SHARE]
-            out.print(f"  {shares[0]:.2f} of ties, {shares[1]:.2f} of pairs: {escape(printable(rule.text))}")
+            out.print(f"  {shares[0]:.2f} of ties, {shares[1]:.2f} of pairs: {shown_text(rule.text)}")
 
 
 def _print_held_out(folder: Path, manifest: "RunManifest") -> None:

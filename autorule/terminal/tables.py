@@ -21,7 +21,7 @@ class Column(NamedTuple):
     """Text is folded; a figure never is."""
 
 
-def print_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None = None) -> None:
+def print_rows(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None = None) -> None:
     """Cells are markup. `width`: columns of the terminal, looked up when left out."""
     cells = [[Text.from_markup(cell) for cell in row] for row in rows]
     needed = 1 + sum(BESIDE_CELLS + _width(column, [row[i] for row in cells]) for i, column in enumerate(columns))

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.markup import escape
 from rich.table import Table
 
-from autorule.errors import printable
-from autorule.terminal.console import print_folded, print_table, shown_width
+from autorule.terminal.console import print_folded, print_table, shown_text, shown_width
 
 if TYPE_CHECKING:
     from autorule.audit.training_records import Collapse, Divergence, Finding, LengthDrift, Saturation, TrainingAudit
@@ -36,7 +35,7 @@ def print_training_audit(found: "TrainingAudit") -> None:
             is_rule = name == "rule"
             rules.add_column(name, justify="left" if is_rule else "right", no_wrap=not is_rule, overflow="fold")
         for rule in saturated:
-            rules.add_row(str(rule.onset), f"{rule.last:.0%}", escape(printable(rule.rule_id)))
+            rules.add_row(str(rule.onset), f"{rule.last:.0%}", shown_text(rule.rule_id))
         print_table(rules)
 
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from autorule.errors import printable
-from autorule.terminal.console import print_table
+from autorule.terminal.console import print_table, shown_text
 
 if TYPE_CHECKING:
-    from autorule.evaluation.calibration import RuleCalibration
+    from autorule.verification.calibration import RuleCalibration
     from autorule.verification.check import CheckReport
 
 
@@ -49,7 +48,7 @@ def print_calibration(found: "Sequence[RuleCalibration]") -> None:
     for rule in found:
         kept = "kept" if rule.threshold is None else _figure(rule.threshold)
         figures = (_figure(rule.n), _figure(rule.before), _figure(rule.after), kept)
-        table.add_row(escape(printable(rule.text)), *figures)
+        table.add_row(shown_text(rule.text), *figures)
     print_table(table)
 
 

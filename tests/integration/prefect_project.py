@@ -33,13 +33,13 @@ def free_port() -> int:
 @contextmanager
 def prefect_in(folder: Path) -> Iterator[LocalPrefect]:
     """Prefect, up in a folder that gets what a worker needs; at the end nothing of it is left. The worker asks for runs
-    every second, not every ten. It is started as nohup would, with interrupts ignored, and ends by itself all the
+    every four seconds, not every ten (more often, and SQLite is locked for a minute now and then). It is started as nohup would, with interrupts ignored, and ends by itself all the
     same."""
     shutil.copy(ROOT / "prefect.yaml", folder)
     for name in ("flows", "tasks", "examples", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")
+        patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "4")
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             up = local_prefect.start(folder, port=free_port())

@@ -1,6 +1,7 @@
 """The wheel with its base dependencies, in an empty environment: what a trainer's environment installs."""
 
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -33,6 +34,7 @@ print(json.dumps(reward(prompts=["Name a fruit."] * 2, completions=["Pear.", "A 
 
 @pytest.mark.long
 def test_the_base_install_reads_rule_sets_and_prompts(tmp_path):
+    shutil.rmtree(ROOT / "build/lib", ignore_errors=True)  # what an earlier build left would go into the wheel
     build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)]
     built = subprocess.run(build, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr

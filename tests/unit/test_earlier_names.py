@@ -1,4 +1,4 @@
-"""What users made with version 0.1 still loads: exported folders, pickled rewards, imports under earlier names."""
+"""What users made before modules moved still loads: exported folders, pickled rewards, imports under earlier names."""
 
 import asyncio
 import importlib
@@ -14,7 +14,7 @@ import pytest
 from autorule.earlier_names import MOVED
 
 KEPT = Path(__file__).parents[1] / "kept"
-"""Made by version 0.1, before its modules moved: a pickle of a RuleReward, and exports of the same rules."""
+"""Made before modules moved: a pickle of a RuleReward, and exports of the same rules."""
 PROMPTS = ["Name a fruit."] * 3
 COMPLETIONS = ["pears and apples", "a plum", "insults apples one two three four five six"]
 REWARDS = [0.75, 0.08333333333333331, 0.25]

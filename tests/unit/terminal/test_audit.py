@@ -5,8 +5,8 @@ import pytest
 from autorule.audit.records import CanaryResult, HackingAudit, RuleResult, Share
 from autorule.records import CallCounts
 from autorule.statistics.records import Interval
-from autorule.terminal import audit as audit_terminal
-from autorule.terminal import training_audit as training_audit_terminal
+from autorule.terminal import audit as audit_shown
+from autorule.terminal import training_audit
 from tests.unit.audit.test_training import audit, simulate
 
 LONG = "Says of every number where it comes from, and names the source in the same sentence as the number itself."
@@ -36,7 +36,7 @@ def hacking_audit():
 
 @pytest.mark.parametrize("columns", [60, 80, 120, None])
 def test_no_figure_and_no_word_of_an_audit_is_cut(capsys, monkeypatch, columns):
-    text = shown(capsys, monkeypatch, columns, lambda: audit_terminal.print_audit(hacking_audit()))
+    text = shown(capsys, monkeypatch, columns, lambda: audit_shown.print_audit(hacking_audit()))
     assert "…" not in text
     for figure in ("81% (79% to 83%)", "321", "0.123", "0.456", "1227", "7", "85%", "another prompt's answer"):
         assert figure in text
@@ -48,7 +48,7 @@ def test_no_figure_and_no_word_of_an_audit_is_cut(capsys, monkeypatch, columns):
 @pytest.mark.parametrize("columns", [60, 80, None])
 def test_each_sign_has_a_row_that_says_whether_it_was_found(capsys, monkeypatch, columns):
     found = audit(simulate(rates=lambda step: 0.6 if step < 37 else 1.0, length=lambda step: 200 + 10 * step))
-    text = shown(capsys, monkeypatch, columns, lambda: training_audit_terminal.print_training_audit(found))
+    text = shown(capsys, monkeypatch, columns, lambda: training_audit.print_training_audit(found))
     flat = " ".join(text.replace("│", " ").split()).replace(":", "")
     for sign, result in (("saturation", "found"), ("divergence", "not measured"), ("length", "found")):
         assert f"{sign} {result}" in flat
@@ -58,6 +58,6 @@ def test_each_sign_has_a_row_that_says_whether_it_was_found(capsys, monkeypatch,
 
 def test_a_log_without_equal_groups_reads_as_no_alarm(capsys, monkeypatch):
     found = audit(simulate(equal=lambda _: 0.0))
-    text = shown(capsys, monkeypatch, 200, lambda: training_audit_terminal.print_training_audit(found))
+    text = shown(capsys, monkeypatch, 200, lambda: training_audit.print_training_audit(found))
     row = next(line for line in text.splitlines() if "collapse" in line)
     assert "not found" in row and "0% of 360 groups" in row and "never above 50%" in row

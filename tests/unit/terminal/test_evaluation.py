@@ -11,7 +11,7 @@ from autorule.rules.editing import find_rule
 from autorule.statistics.records import Accuracy, Interval
 from autorule.terminal.comparison import print_comparison
 from autorule.terminal.evaluation import print_accuracies, print_evaluation, print_rules, shown_interval
-from autorule.terminal.tables import Column, print_table
+from autorule.terminal.tables import Column, print_rows
 from tests.conftest import make_rule_set
 from tests.evaluation_runs import write_evaluation
 from tests.simulated_verdicts import simulate
@@ -56,7 +56,7 @@ FIGURES = ("+12.3 pp (-10.0 to 20.0)", "50.0% (45.6–52.5)", "1,234,567", "100%
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_no_figure_is_cut_and_no_line_is_wider_than_the_terminal(capsys, width):
     columns = [Column("rule", is_text=True), *map(Column, ("difference", "accuracy", "pairs", "ties", "decision"))]
-    print_table("Rules", columns, [(LONG, *FIGURES), (LONG, *FIGURES)], width=width)
+    print_rows("Rules", columns, [(LONG, *FIGURES), (LONG, *FIGURES)], width=width)
     shown = capsys.readouterr().out
     assert "…" not in shown and max(map(len, shown.splitlines())) <= width
     for figure in FIGURES:
@@ -67,7 +67,7 @@ def test_no_figure_is_cut_and_no_line_is_wider_than_the_terminal(capsys, width):
 
 def test_what_no_terminal_shows_is_wide_and_whole(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
-    print_table("Rules", [Column("rule", is_text=True), *map(Column, "abcde")], [(LONG, *FIGURES)])
+    print_rows("Rules", [Column("rule", is_text=True), *map(Column, "abcde")], [(LONG, *FIGURES)])
     shown = capsys.readouterr().out
     assert all(figure in shown for figure in FIGURES) and "┃" in shown
     assert max(map(len, shown.splitlines())) > 100

@@ -8,9 +8,9 @@ import pytest
 from autorule.backends.scripted import ScriptedBackend
 from autorule.config.stages import VerificationConfig
 from autorule.errors import InputError, RuleSetError
-from autorule.evaluation.calibration import CalibrationConfig, calibrate, measure_rule
 from autorule.rules.editing import reword
 from autorule.rules.rule_sets import dump_rule_set, load_rule_set
+from autorule.verification.calibration import CalibrationConfig, calibrate, measure_rule
 from autorule.verification.labels.rows import Label, labelled_completion
 from tests.conftest import make_rule_set, messages
 
@@ -19,7 +19,7 @@ FEW = "It rhymes."
 RULES = make_rule_set(SHY, FEW)
 CONFIG = CalibrationConfig.model_validate(
     {
-        "model": {"backend": "scripted", "model": "tests.unit.evaluation.test_calibration:shy"},
+        "model": {"backend": "scripted", "model": "tests.unit.verification.test_calibration:shy"},
         "cache": {"enabled": False},
     }
 )
