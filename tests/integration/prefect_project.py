@@ -32,9 +32,11 @@ def free_port() -> int:
 
 @contextmanager
 def prefect_in(folder: Path) -> Iterator[LocalPrefect]:
-    """Prefect, up in a folder that gets what a worker needs; at the end nothing of it is left. The worker asks for runs
-    every four seconds, not every ten (more often, and SQLite is locked for a minute now and then). It is started as nohup would, with interrupts ignored, and ends by itself all the
-    same."""
+    """Prefect, up in a folder that gets what a worker needs; at the end nothing of it is left.
+
+    It is started as nohup would, with interrupts ignored, and ends by itself all the same. The worker asks for runs
+    every four seconds instead of ten; more often, and SQLite is locked for a minute now and then.
+    """
     shutil.copy(ROOT / "prefect.yaml", folder)
     for name in ("flows", "tasks", "examples", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
