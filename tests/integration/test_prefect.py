@@ -114,21 +114,24 @@ def test_a_run_whose_machine_died_is_marked_and_retried(prefect, marked_sooner, 
         server.hold_after("mining", 20)
         run = trigger(port, config_for(server, tmp_path, "killed"))
         wait_until(lambda: server.held == CONCURRENCY, "requests are under way", PATIENCE_S)
-        # Its first heartbeat must have been heard: only then is its end a silence.
+        # A heartbeat must have been heard: only then is its end a silence. On SQLite, Prefect loses one now and then
+        # ("database is locked"); two in a row, hardly ever.
         beats = {
             "filter": {
                 "event": {"name": ["prefect.flow-run.heartbeat"]},
                 "resource": {"id": [f"prefect.flow-run.{run}"]},
             }
         }
-        wait_until(lambda: call_api(port, "events/filter", beats)["events"], "the run has a heartbeat", PATIENCE_S)
+        poll(lambda: len(call_api(port, "events/filter", beats)["events"]) >= 2, "the run has two heartbeats")
         up = local_prefect.status(folder)
         kill_all(up.worker.pid)
         server.release()
-        assert wait_for(port, run, "CRASHED", seconds=150)["message"].startswith("No heartbeat for")
-        n_before = len(server.log)
-        local_prefect.stop(folder)
-        local_prefect.start(folder, port=port)
+        try:
+            assert wait_for(port, run, "CRASHED", seconds=150)["message"].startswith("No heartbeat for")
+            n_before = len(server.log)
+        finally:  # the tests after this one need a worker
+            local_prefect.stop(folder)
+            local_prefect.start(folder, port=port)
         call_api(
             port, f"flow_runs/{run}/set_state", {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
         )
@@ -145,5 +148,5 @@ def kill_all(pid):
     family = [pid]
     for own in family:
         family += [child for child, parent in parents.items() if parent == own]
-    for own in reversed(family):
+    for own in family:  # the worker first: it would report the end of the others
         os.kill(own, signal.SIGKILL)
