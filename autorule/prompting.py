@@ -119,11 +119,16 @@ class Trimmed(NamedTuple):
 
 
 def trim_middle(text: str, max_chars: int) -> Trimmed:
-    """At most about `max_chars` characters of the text: the middle goes, and a mark says how much of it."""
+    """At most `max_chars` characters of the text: the middle goes, and a mark says how much of it. Where not even the
+    mark has room, the beginning."""
     if len(text) <= max_chars:
         return Trimmed(text, False)
-    head = max_chars * 2 // 3
-    tail = max_chars - head
+    mark = TRIM_MARK.format(n=len(text))  # as long as the mark can get
+    room = max_chars - len(mark)
+    if room < 0:
+        return Trimmed(text[: max(0, max_chars)], True)
+    head = room * 2 // 3
+    tail = room - head
     mark = TRIM_MARK.format(n=len(text) - head - tail)
     return Trimmed(text[:head] + mark + (text[-tail:] if tail else ""), True)
 

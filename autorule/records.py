@@ -33,6 +33,8 @@ class Record(BaseModel):
 class Message(Record):
     role: Role
     content: str
+    unshown: str | None = Field(default=None, exclude_if=lambda unshown: unshown is None)
+    """What of the message is no text, such as an image: whoever judges by its text alone must not judge it."""
 
 
 Messages = tuple[Message, ...]

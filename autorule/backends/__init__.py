@@ -1,6 +1,7 @@
 """Where answers come from: `open_backend` turns a ModelConfig into a back end."""
 
 import atexit
+import ctypes
 import os
 import threading
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 from autorule.backends.answer_store import AnswerStore
 from autorule.backends.base import Backend
 from autorule.backends.cached import CachedBackend
+from autorule.backends.forgiving import ForgivingStore, tell_once
 from autorule.config.models import CacheConfig, ModelConfig
+from autorule.errors import ConfigError
 from autorule.runs.budget import Account, Budget
 
 _lock = threading.Lock()
@@ -34,6 +37,17 @@ def open_cached(model: ModelConfig, cache: CacheConfig, budget: Budget | None = 
     return CachedBackend(open_backend(model), store, Account(budget, model) if budget else None)
 
 
+def open_for_training(model: ModelConfig, cache: CacheConfig) -> CachedBackend:
+    """As open_cached, but a cache that can't be used costs the cache alone, and a warning."""
+    store = None
+    if cache.enabled:
+        try:
+            store = ForgivingStore(_open_store(cache))
+        except ConfigError as error:
+            tell_once(cache.path.resolve(), error)
+    return CachedBackend(open_backend(model), store)
+
+
 def check_cache(cache: CacheConfig) -> None:
     """Raises ConfigError for a cache that can't be used: before the work that would need it, not within."""
     if cache.enabled:
@@ -52,9 +66,15 @@ def close_backends() -> None:
 
 
 def _forget_after_fork() -> None:
-    """The threads and connections of the parent are not the child's: it opens its own."""
+    """The threads and connections of the parent are not the child's: it opens its own.
+
+    What it inherited is never touched again, not even to clean up when it ends: the sockets are the parent's, and so
+    is what its event loop waits by. Closing them here would leave the parent waiting for replies that came.
+    """
     global _lock
     _lock = threading.Lock()
+    inherited = (*_backends.values(), *_stores.values())
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))  # so that nothing ever finalises them
     _backends.clear()
     _stores.clear()
 

@@ -11,15 +11,20 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
+
+from pydantic import ValidationError, model_validator
 
 from autorule.config.stages import Sampling
+from autorule.errors import in_words
 from autorule.prompting import QUESTION_SEPARATOR, load_prompt, trim_middle
 from autorule.records import Failure, FinishReason, Messages, ModelOutput, Record, Stage, Usage
 
 REPEAT_TEMPERATURE = 0.4
 SHOWN_ANSWER_CHARS = 2000
 MIN_CONVERSATION_CHARS = 200
+SLACK = 1e-3
+"""By which rounding may take a probability, or a sum of them, above 1."""
 
 
 def _no_fault(_: ModelOutput) -> Failure | None:
@@ -113,7 +118,10 @@ class ChoiceRequest:
 
 
 class ChoiceProbabilities(Record):
-    """Probability of each choice as the first token of the answer, summed over its spellings of one token."""
+    """Probability of each choice as the first token of the answer, summed over its spellings of one token.
+
+    Numbers that are no probabilities raise ValueError, wherever they come from: `choice_result` makes a Failure of it.
+    """
 
     probabilities: dict[str, float]
     bounded: tuple[str, ...] = ()
@@ -123,6 +131,41 @@ class ChoiceProbabilities(Record):
     trimmed: bool = False
     """The engine's context was too small: the middle of the conversation was left out."""
     usage: Usage = Usage()
+
+    @model_validator(mode="after")
+    def _are_probabilities(self) -> Self:
+        wrong = {choice: p for choice, p in self.probabilities.items() if not 0 <= p <= 1 + SLACK}  # NaN is wrong
+        if wrong or not self.probabilities:
+            raise ValueError(f"no probabilities: {wrong or 'none'}")
+        total = sum(p for choice, p in self.probabilities.items() if choice not in self.bounded)
+        if total > 1 + SLACK:
+            raise ValueError(f"probabilities that are more than 1 together: {total:.4g}")
+        return self
+
+
+def choice_result(
+    request: "ChoiceRequest", probabilities: dict[str, float], **fields: Any
+) -> "ChoiceProbabilities | Failure":
+    """What a back end tells of the choices; a Failure where its numbers are no probabilities."""
+    try:
+        return ChoiceProbabilities(probabilities=probabilities, **fields)
+    except ValidationError as error:
+        message = f"the numbers for the choices are {in_words(error).removeprefix('Value error, ')}"
+        return Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
+
+
+def probability_of(logprob: Any) -> float:
+    """The probability of a log-probability that a server tells. Raises ValueError for what is none: no number, not
+    finite, or above 0 by more than rounding."""
+    if isinstance(logprob, bool) or not isinstance(logprob, (int, float)):
+        raise ValueError(f"{logprob!r:.40} is no log-probability")
+    try:
+        value = float(logprob)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value) or value > SLACK:
+        raise ValueError(f"{value:.6g} is no log-probability")
+    return math.exp(min(value, 0.0))
 
 
 class Answer(NamedTuple):
@@ -217,17 +260,24 @@ def probabilities_from_top_logprobs(
     """The probabilities of the choices from (token, logprob) of the likeliest first tokens.
 
     A choice that is not among them is bounded by the least of them and by what they leave of 1. None when none of the
-    choices is there: then nothing is known about their order.
+    choices is there: then nothing is known about their order. Raises ValueError for numbers that are no
+    log-probabilities, that are more than 1 together, and for a spelling of a choice that is told twice.
     """
     sums = dict.fromkeys(choices, 0.0)
     found = set()
-    for token, logprob in top:
+    spellings = set()
+    returned = [probability_of(logprob) for _, logprob in top]
+    if sum(returned) > 1 + SLACK:
+        raise ValueError(f"the likeliest tokens have a probability of {sum(returned):.4g} together")
+    for (token, _), probability in zip(top, returned, strict=True):
         if (choice := choice_of(token, choices)) is not None:
-            sums[choice] += math.exp(logprob)
+            if token in spellings:
+                raise ValueError(f"{token!r} is told twice")
+            spellings.add(token)
+            sums[choice] += probability
             found.add(choice)
     if not found:
         return None
-    returned = [math.exp(logprob) for _, logprob in top]
     floor = min(*returned, max(0.0, 1.0 - sum(returned)))
     bounded = tuple(choice for choice in choices if choice not in found)
     return ChoiceProbabilities(probabilities={**sums, **dict.fromkeys(bounded, floor)}, bounded=bounded, usage=usage)

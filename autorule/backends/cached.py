@@ -7,6 +7,7 @@ request goes out under the next attempt number. Without a store it only counts c
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from autorule.backends.base import (
     Question,
 )
 from autorule.backends.cache_keys import choice_keys, generation_key
+from autorule.backends.forgiving import ForgivingStore
 from autorule.backends.token_estimate import estimate_message_tokens, estimate_tokens
 from autorule.records import CallCounts, Failure, Messages, ModelOutput
 from autorule.runs.budget import Account
@@ -39,7 +41,9 @@ class CachedBackend:
     a run that is killed and resumed forms the same batches again.
     """
 
-    def __init__(self, backend: Backend, store: AnswerStore | None, account: Account | None = None) -> None:
+    def __init__(
+        self, backend: Backend, store: AnswerStore | ForgivingStore | None, account: Account | None = None
+    ) -> None:
         self._backend = backend
         self._store = store
         self._account = account
@@ -146,8 +150,10 @@ class CachedBackend:
             stored = self._store.choices([key for _, keys in keyed for key in keys.values()]) if self._store else {}
             known: list[ChoiceAnswer] = []
             for request, keys in keyed:
-                known += _known_choices(request, keys, stored)
-                missing = {question: key for question, key in keys.items() if key not in stored}
+                own = _known_choices(request, keys, stored)
+                known += own
+                there = {answer.question for answer in own}
+                missing = {question: key for question, key in keys.items() if question not in there}
                 if missing:
                     to_send.append(dataclasses.replace(request, questions=tuple(missing)))
                     keys_to_send[id(to_send[-1])] = missing
@@ -220,8 +226,13 @@ def _counts_of(result: ModelOutput | ChoiceProbabilities | Failure) -> CallCount
 
 
 def _known_choices(request: ChoiceRequest, keys: dict[Question, bytes], stored: dict[bytes, str]) -> list[ChoiceAnswer]:
-    read = ChoiceProbabilities.model_validate_json
-    return [ChoiceAnswer(request, question, read(stored[key])) for question, key in keys.items() if key in stored]
+    """The stored answers that can be read: one that is broken, or of a newer version, is asked for again."""
+    known = []
+    for question, key in keys.items():
+        if key in stored:
+            with suppress(ValidationError):
+                known.append(ChoiceAnswer(request, question, ChoiceProbabilities.model_validate_json(stored[key])))
+    return known
 
 
 def _groups_by_questions(requests: Iterable[ChoiceRequest], n_questions: int) -> Iterator[list[ChoiceRequest]]:

@@ -8,27 +8,37 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from autorule.backends.base import ChoiceProbabilities, output_from_text, probabilities_from_top_logprobs
+from autorule.backends.keys import quoted
 from autorule.backends.retrying import FailedExchangeError
 from autorule.records import FinishReason, ModelOutput, Usage
 
 FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
+TEXT_BLOCKS = ("text", "output_text", "refusal")
+THINKING_BLOCKS = ("thinking", "reasoning", "reasoning_text")
+RAW_SPACE = "Ġ▁"
+"""A space, as vocabularies write it: byte-level BPE and SentencePiece."""
+MOST_TOKENS = 2**53
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-def _naming_what_is_malformed(read: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+def naming_what_is_malformed(read: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """`read`, which is given a reply: whatever that trips over is a fault of the reply."""
+
     @wraps(read)
     def reading(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
             return read(*args, **kwargs)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            message = f"the reply is malformed ({type(error).__name__}: {error}): {args[0]!r:.300}"
+        except FailedExchangeError:
+            raise
+        except Exception as error:
+            message = f"the reply is malformed ({type(error).__name__}: {quoted(str(error), 100)}): {quoted(args[0])}"
             raise FailedExchangeError("provider", message, transient=False) from error
 
     return reading
 
 
-@_naming_what_is_malformed
+@naming_what_is_malformed
 def read_output(reply: dict[str, Any], model: str) -> ModelOutput:
     choice = _first_choice(reply)
     message = choice.get("message") or {}
@@ -36,43 +46,89 @@ def read_output(reply: dict[str, Any], model: str) -> ModelOutput:
         return ModelOutput(
             text=str(message["refusal"]), finish_reason="content_filter", usage=_usage(reply), model=model
         )
+    text, thinking = _text_and_thinking(message.get("content"))
     reasoning = message.get("reasoning") or message.get("reasoning_content")
     finish_reason = FINISH_REASONS.get(str(choice.get("finish_reason")), "unknown")
-    return output_from_text(
-        str(message.get("content") or ""),
-        finish_reason,
-        _usage(reply),
-        model,
-        reasoning if isinstance(reasoning, str) else None,
-    )
+    told = reasoning if isinstance(reasoning, str) else thinking
+    return output_from_text(text, finish_reason, _usage(reply), model, told or None)
 
 
-@_naming_what_is_malformed
+@naming_what_is_malformed
 def read_choices(reply: dict[str, Any], choices: Sequence[str]) -> ChoiceProbabilities:
-    content = (_first_choice(reply).get("logprobs") or {}).get("content")
-    if not content or not content[0].get("top_logprobs"):
+    top = _likeliest(_first_choice(reply).get("logprobs") or {})
+    if not top:
         raise FailedExchangeError(
             "provider",
             "the reply holds no logprobs; the verifier needs a server that returns top_logprobs",
             transient=False,
             usage=_usage(reply),
         )
-    top = [(str(entry["token"]), float(entry["logprob"])) for entry in content[0]["top_logprobs"]]
     probabilities = probabilities_from_top_logprobs(top, choices, _usage(reply))
     if probabilities is None:
         likeliest = ", ".join(repr(token) for token, _ in top[:5])
-        message = f"none of {', '.join(choices)} is among the {len(top)} likeliest first tokens: {likeliest} ..."
+        message = (
+            f"none of {', '.join(choices)} is among the {len(top)} likeliest first tokens: {quoted(likeliest)} ..."
+        )
         raise FailedExchangeError("parse", message, transient=False, usage=_usage(reply))
     return probabilities
+
+
+def _text_and_thinking(content: Any) -> tuple[str, str]:
+    """(answer, thinking) of a message's content: text, or a list of blocks. Raises ValueError for a block that is no
+    text: what can't be read must not look like an empty answer."""
+    if content is None or isinstance(content, str):
+        return content or "", ""
+    texts, thoughts = [], []
+    for block in content if isinstance(content, list) else [content]:
+        kind = "text" if isinstance(block, str) else block.get("type") if isinstance(block, dict) else None
+        if kind in TEXT_BLOCKS:
+            texts.append(block if isinstance(block, str) else _own_text(block, kind))
+        elif kind in THINKING_BLOCKS:
+            thoughts.append(_own_text(block, kind))
+        else:
+            raise ValueError(f"the content holds a block of type {kind!r:.40}, which is no text")
+    return "".join(texts), "\n".join(thoughts)
+
+
+def _own_text(block: dict[str, Any], kind: str) -> str:
+    """The text of a block, under its own name or `text`; of blocks in it where it holds some."""
+    inner = block.get("text") if block.get("text") is not None else block.get(kind)
+    if isinstance(inner, list):
+        return "".join(part if isinstance(part, str) else str(part["text"]) for part in inner)
+    if not isinstance(inner, str):
+        raise ValueError(f"a block of type {kind!r} holds no text")
+    return inner
+
+
+def _likeliest(logprobs: dict[str, Any]) -> list[tuple[str, Any]]:
+    """(token, log-probability) of the first token, in the shape of the chat interface or that of completions."""
+    content, top = logprobs.get("content"), logprobs.get("top_logprobs")
+    if content and content[0].get("top_logprobs"):
+        return [(_spelled(entry), entry["logprob"]) for entry in content[0]["top_logprobs"]]
+    if top and isinstance(top[0], dict):
+        return [(token.lstrip(RAW_SPACE), logprob) for token, logprob in top[0].items()]
+    return []
+
+
+def _spelled(entry: dict[str, Any]) -> str:
+    """A token as text: by its bytes where they are told, else without the vocabulary's sign for a space."""
+    if raw := entry.get("bytes"):
+        return bytes(raw).decode(errors="replace")
+    return str(entry["token"]).lstrip(RAW_SPACE)
 
 
 def _first_choice(reply: dict[str, Any]) -> dict[str, Any]:
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise FailedExchangeError("provider", f"the reply holds no choices: {reply!r:.300}", transient=False)
+        raise FailedExchangeError("provider", f"the reply holds no choices: {quoted(reply)}", transient=False)
     return choices[0]
 
 
 def _usage(reply: dict[str, Any]) -> Usage:
-    usage = reply.get("usage") or {}
-    return Usage(prompt_tokens=usage.get("prompt_tokens") or 0, completion_tokens=usage.get("completion_tokens") or 0)
+    usage = reply.get("usage")
+    told = usage if isinstance(usage, dict) else {}
+    return Usage(**{name: _count(told.get(name)) for name in ("prompt_tokens", "completion_tokens")})
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS else 0

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from autorule.backends.in_flight import InFlight
-from autorule.backends.keys import read_key
+from autorule.backends.keys import read_key, without_keys
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Servers
 from autorule.config.stages import SimilarityConfig
@@ -45,10 +45,10 @@ class EmbeddingsEndpoint:
 
         try:
             parts = dict(in_flight.run(embed, list(enumerate(batches))))
-        except (FailedExchangeError, ValueError, KeyError, TypeError) as error:
-            message = str(error).replace(self._key, "[key]") if self._key else str(error)
+        except (FailedExchangeError, ValueError, LookupError, TypeError, OverflowError) as error:
+            reason = without_keys(str(error))
             raise BackendError(
-                f"embeddings from {self._config.base_url} ({self._config.model}): {message}; mend the server, or "
+                f"embeddings from {self._config.base_url} ({self._config.model}): {reason}; mend the server, or "
                 "set synthesis.similarity.method to 'tfidf'"
             ) from None
         finally:

@@ -5,10 +5,12 @@ probability of the first label among the labels, so one spelling of each choice 
 takes two labels, so it can't answer N/A.
 """
 
+from collections import Counter
 from typing import Any
 
-from autorule.backends.base import ChoiceAnswer, ChoiceProbabilities, ChoiceRequest
+from autorule.backends.base import ChoiceAnswer, ChoiceProbabilities, ChoiceRequest, choice_result
 from autorule.backends.chat_tokens import ChatTokens
+from autorule.backends.keys import quoted
 from autorule.backends.retrying import FailedExchangeError
 from autorule.records import Failure, Usage
 
@@ -56,12 +58,7 @@ class GenerativeScoring:
     @staticmethod
     def read(reply: dict[str, Any], request: ChoiceRequest, trimmed: bool) -> list[ChoiceAnswer]:
         """The answer to each question, in order. A question without a probability in the reply is a Failure."""
-        entries = reply.get("data")
-        scores = {
-            entry["index"]: entry["score"]
-            for entry in (entries if isinstance(entries, list) else ())
-            if isinstance(entry, dict) and isinstance(entry.get("index"), int) and _is_probability(entry.get("score"))
-        }
+        scores = _scores_by_index(reply)
         usage = reply.get("usage")
         n_tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         answers: list[ChoiceAnswer] = []
@@ -70,15 +67,27 @@ class GenerativeScoring:
             if index in scores:
                 # The server counts the conversation for each question; all of it is put on the first one.
                 tokens = Usage(prompt_tokens=n_tokens if isinstance(n_tokens, int) and not answers else 0)
-                p = float(scores[index])
-                result = ChoiceProbabilities(
-                    probabilities={"Yes": p, "No": 1.0 - p}, complete=False, trimmed=trimmed, usage=tokens
+                p = scores[index]
+                result = choice_result(
+                    request, {"Yes": p, "No": 1.0 - p}, complete=False, trimmed=trimmed, usage=tokens
                 )
             else:
-                message = f"the reply holds no probability for question {index}: {reply!r:.300}"
+                message = f"the reply holds no probability for question {index}: {quoted(reply)}"
                 result = Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
             answers.append(ChoiceAnswer(request, question, result))
         return answers
+
+
+def _scores_by_index(reply: dict[str, Any]) -> dict[int, float]:
+    """Question -> probability of Yes. A question that is told of twice is left out: it is a failure."""
+    entries = reply.get("data")
+    told = [entry for entry in (entries if isinstance(entries, list) else ()) if isinstance(entry, dict)]
+    times = Counter(entry["index"] for entry in told if type(entry.get("index")) is int)
+    return {
+        entry["index"]: float(entry["score"])
+        for entry in told
+        if type(entry.get("index")) is int and times[entry["index"]] == 1 and _is_probability(entry.get("score"))
+    }
 
 
 def _is_probability(value: Any) -> bool:

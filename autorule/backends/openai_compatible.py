@@ -6,7 +6,6 @@ a shard never waits for another's stragglers, and the server never sees more tha
 """
 
 import logging
-import re
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -22,13 +21,14 @@ from autorule.backends.base import (
     GenerateRequest,
     Question,
 )
-from autorule.backends.chat_replies import read_choices, read_output
+from autorule.backends.chat_replies import naming_what_is_malformed, read_choices, read_output
 from autorule.backends.chat_requests import sampling_fields
 from autorule.backends.in_flight import InFlight
-from autorule.backends.keys import read_key
+from autorule.backends.keys import quoted, read_key, without_keys
+from autorule.backends.refused_fields import TOO_LONG, RefusedFields
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Server, Servers
-from autorule.backends.vllm_server import TIMEOUT_S, Scoring, find_scoring, get, served_models
+from autorule.backends.vllm_server import TIMEOUT_S, Scoring, find_scoring, get, is_listed, served_models
 from autorule.config.models import ModelConfig
 from autorule.errors import BackendError
 from autorule.prompting import neutralise_special_tokens
@@ -36,8 +36,6 @@ from autorule.records import Failure, Messages, content_id
 
 log = logging.getLogger(__name__)
 TOP_LOGPROBS = 20
-
-TOO_LONG = re.compile(r"context|too long|maximum .{0,20}length|max_model_len|too many tokens", re.IGNORECASE)
 
 
 class _Ask(NamedTuple):
@@ -58,7 +56,9 @@ class OpenAICompatibleBackend:
         self.identity = f"openai_compatible:{config.model}" + (f"@{config.revision}" if config.revision else "")
         if config.extra_body:
             self.identity += f"+{content_id(config.extra_body)}"
-        self._schema_refused = False
+        if config.omit_fields:
+            self.identity += f"-{content_id(sorted(config.omit_fields))}"
+        self._fields = RefusedFields(config.omit_fields)
         self._key = read_key(config.api_key_env)
         self._headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         self._servers = Servers(config.base_url)
@@ -100,8 +100,8 @@ class OpenAICompatibleBackend:
         url = server.at("models")
         try:
             status, content = self._get_now(url)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            reason = self._without_key(str(error)) or f"no reply within {TIMEOUT_S:g} s"
+        except (aiohttp.ClientError, TimeoutError, FailedExchangeError) as error:
+            reason = without_keys(str(error)) or f"no reply within {TIMEOUT_S:g} s"
             raise _UnreachableError(
                 f"can't reach {server.base_url}: {reason}; start the server or correct --base-url"
             ) from error
@@ -112,10 +112,10 @@ class OpenAICompatibleBackend:
         if status != 200:
             return f"{server.base_url} answers, but lists no models (HTTP {status})"
         served = served_models(content)
-        if served and self._config.model not in served:
-            raise BackendError(
-                f"{server.base_url} does not serve {self._config.model!r}; it serves {', '.join([*served][:10])}"
-            )
+        if served and not is_listed(self._config.model, served):
+            listed = f"{server.base_url} lists {quoted(', '.join([*served][:10]))}"
+            log.warning("%s, and not %s: going on, since lists are not always whole", listed, self._config.model)
+            return f"{listed}, and not {self._config.model}"
         return f"{server.base_url} serves {self._config.model}"
 
     def _scoring_for(self, request: ChoiceRequest) -> Scoring | None:
@@ -128,8 +128,9 @@ class OpenAICompatibleBackend:
                     [self._scoring] = self._in_flight.run(
                         lambda server: find_scoring(self._open_session(), server, self._config, request.align), [server]
                     )
-                except (aiohttp.ClientError, TimeoutError) as error:
-                    log.warning("%s can't be asked what it offers: %s", server.base_url, self._without_key(str(error)))
+                except (aiohttp.ClientError, TimeoutError, FailedExchangeError) as error:
+                    reason = without_keys(str(error)) or f"no reply within {TIMEOUT_S:g} s"
+                    log.warning("%s can't be asked what it offers: %s", server.base_url, reason)
                 else:
                     self._looked_for_scoring = True
                     break
@@ -140,13 +141,13 @@ class OpenAICompatibleBackend:
 
     async def _generate_one(self, request: GenerateRequest) -> Answer:
         body = {**self._body(request.conversation), **sampling_fields(request)}
-        if request.json_schema is not None and not self._schema_refused:
+        if request.json_schema is not None:
             body["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {"name": request.stage, "schema": request.json_schema, "strict": True},
             }
         try:
-            reply = await self._post_with_schema_fallback(body)
+            reply = await self._post_learning(body)
             return Answer(request, read_output(reply, self._config.model))
         except FailedExchangeError as error:
             return Answer(request, self._failure(request, error))
@@ -160,8 +161,8 @@ class OpenAICompatibleBackend:
     async def _choose_all(self, ask: _Ask, scoring: Scoring) -> list[ChoiceAnswer]:
         try:
             body, trimmed = scoring.body(ask.request)
-            reply = await self._post(body, scoring.path, ask.route)
-            return scoring.read(reply, ask.request, trimmed)
+            reply = await self._post({**body, **self._config.extra_body}, scoring.path, ask.route)
+            return naming_what_is_malformed(scoring.read)(reply, ask.request, trimmed)
         except FailedExchangeError as error:
             failure = self._failure(ask.request, error)
             return [ChoiceAnswer(ask.request, question, failure) for question in ask.request.questions]
@@ -173,7 +174,7 @@ class OpenAICompatibleBackend:
             body = self._body(shown.messages_with(question))
             body |= {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
             try:
-                result = read_choices(await self._post(body, route=ask.route), ask.request.choices)
+                result = read_choices(await self._post_learning(body, ask.route), ask.request.choices)
                 return result.model_copy(update={"trimmed": trimmed})
             except FailedExchangeError as error:
                 is_too_long = error.status in (400, 413, 422) and TOO_LONG.search(str(error))
@@ -186,15 +187,11 @@ class OpenAICompatibleBackend:
         return Failure(
             stage=request.stage,
             kind=error.kind,
-            message=self._without_key(str(error)),
+            message=without_keys(str(error)),
             item_id=request.request_id,
             attempts=error.attempts,
             usage=error.usage,
         )
-
-    def _without_key(self, text: str) -> str:
-        """The text as it may be kept and shown: servers quote what they were sent."""
-        return text.replace(self._key, "[key]") if self._key else text
 
     def _body(self, messages: Messages) -> dict[str, Any]:
         content = [{"role": m.role, "content": neutralise_special_tokens(m.content)} for m in messages]
@@ -203,24 +200,18 @@ class OpenAICompatibleBackend:
             body |= {"add_generation_prompt": False, "continue_final_message": True}
         return body
 
-    async def _post_with_schema_fallback(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Posts; a server that refuses the schema is asked without it, now and from then on."""
-        try:
-            return await self._post(body)
-        except FailedExchangeError as error:
-            if "response_format" not in body or error.status not in (400, 422):
-                raise
-            without = {name: value for name, value in body.items() if name != "response_format"}
-            reply = await self._post(without)
-            if not self._schema_refused:
-                log.warning("%s refuses JSON schemas (%s); going on without them", self._config.base_url[0], error)
-            self._schema_refused = True
-            return reply
+    async def _post_learning(self, body: dict[str, Any], route: Route | None = None) -> dict[str, Any]:
+        """Posts; what a server refuses of the fields is left out, now and from then on."""
+        while True:
+            try:
+                return await self._post(self._fields.adapted({**body, **self._config.extra_body}), route=route)
+            except FailedExchangeError as error:
+                if not self._fields.learn({**body, **self._config.extra_body}, error):
+                    raise
 
     async def _post(
         self, body: dict[str, Any], path: str = "chat/completions", route: Route | None = None
     ) -> dict[str, Any]:
-        body = {**body, **self._config.extra_body}
         return await post_json(self._open_session(), self._servers, route or Route(), path, body, self._patience)
 
     def _get_now(self, url: str) -> tuple[int, bytes]:

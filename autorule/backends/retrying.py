@@ -5,6 +5,7 @@ or as long as the server's Retry-After says. A server that is away (it is being 
 another one is asked at once. Everything else fails at once.
 """
 
+import asyncio
 import json
 import logging
 from datetime import UTC, datetime
@@ -14,16 +15,20 @@ from typing import Any, NamedTuple
 import aiohttp
 import tenacity
 
+from autorule.backends.keys import body_without_keys, quoted
+from autorule.backends.proxies import proxy_for, shown_proxy
+from autorule.backends.reply_faults import fault_in, is_transient
 from autorule.backends.servers import Route, Servers
 from autorule.records import FailureKind, Usage
 
 log = logging.getLogger(__name__)
-RETRIED_STATUS = frozenset({408, 409, 429})
+sleep = asyncio.sleep
 AWAY_STATUS = frozenset({502, 503, 504})
 MAX_WAIT_S = 60.0
 MAX_WAIT_FOR_SERVER_S = 5.0
 MAX_RETRY_AFTER_S = 600.0
-SHOWN_BODY_CHARS = 300
+MAX_REPLY_BYTES = 32 * 2**20
+"""Of one reply, unpacked: what a model writes is a small part of it."""
 NO_USAGE = Usage()
 
 
@@ -63,13 +68,12 @@ class Patience(NamedTuple):
 def new_session(timeout_s: float, headers: dict[str, str]) -> aiohttp.ClientSession:
     """A session for any number of requests at once, to be made inside the event loop that uses it.
 
-    `timeout_s` holds for a whole exchange. Proxies are taken from the environment, as by other clients.
+    `timeout_s` holds for a whole exchange.
     """
     return aiohttp.ClientSession(
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=timeout_s),
         connector=aiohttp.TCPConnector(limit=0),
-        trust_env=True,
     )
 
 
@@ -86,18 +90,23 @@ async def post_json(
         error = _error_of(state)
         if error.away and servers.any_is_there():
             return 0.0
+        if error.away and patience.server_wait_s:
+            left = patience.server_wait_s - (state.seconds_since_start or 0.0)
+            pause = min(backoff(state), MAX_WAIT_FOR_SERVER_S) if error.retry_after_s is None else error.retry_after_s
+            return max(0.0, min(pause, left))
         if error.retry_after_s is not None:
             return min(error.retry_after_s, MAX_RETRY_AFTER_S)
-        return min(backoff(state), MAX_WAIT_FOR_SERVER_S) if error.away else backoff(state)
+        return backoff(state)
 
     def stop(state: tenacity.RetryCallState) -> bool:
         nonlocal n_faults
         if _error_of(state).away and patience.server_wait_s:
-            return (state.seconds_since_start or 0.0) > patience.server_wait_s
+            return (state.seconds_since_start or 0.0) >= patience.server_wait_s
         n_faults += 1
         return n_faults > patience.max_retries
 
     retrying = tenacity.AsyncRetrying(
+        sleep=sleep,
         stop=stop,
         wait=wait,
         retry=tenacity.retry_if_exception(lambda e: isinstance(e, FailedExchangeError) and e.transient),
@@ -135,37 +144,45 @@ async def _post_to_one(
 
 async def _post_once(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> dict[str, Any]:
     try:
-        async with session.post(url, json=body, allow_redirects=False) as response:
-            content = await response.read()
+        async with session.post(url, json=body, allow_redirects=False, proxy=proxy_for(url)) as response:
+            content = await read_bounded(response)
     except TimeoutError as error:
-        message = f"no reply within {session.timeout.total} s ({type(error).__name__})"
+        message = f"no reply within {session.timeout.total} s ({type(error).__name__}){shown_proxy(url)}"
         raise FailedExchangeError("timeout", message, transient=True) from error
     except aiohttp.ClientError as error:
-        message = f"{type(error).__name__}: {error}"
+        message = quoted(f"{type(error).__name__}: {error}") + shown_proxy(url)
         away = isinstance(error, aiohttp.ClientConnectionError)
         raise FailedExchangeError("provider", message, transient=True, away=away) from error
     if response.status != 200:
-        transient = response.status in RETRIED_STATUS or response.status >= 500
         raise FailedExchangeError(
             "provider",
-            f"HTTP {response.status}: {_shown(content)}",
-            transient=transient,
+            f"HTTP {response.status}: {quoted(content)}",
+            transient=is_transient(response.status),
             away=response.status in AWAY_STATUS,
             status=response.status,
             retry_after_s=_retry_after_s(response.headers.get("retry-after")),
         )
     try:
         reply = json.loads(content)
-    except ValueError as error:  # no JSON, or no UTF-8
-        message = f"the reply is no JSON: {_shown(content)!r}"
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, numbers or nesting without end
+        message = f"the reply is no JSON: {quoted(content)!r}"
         raise FailedExchangeError("provider", message, transient=True) from error
     if not isinstance(reply, dict):
-        raise FailedExchangeError("provider", f"the reply is no JSON object: {reply!r:.300}", transient=False)
+        raise FailedExchangeError("provider", f"the reply is no JSON object: {quoted(reply)}", transient=False)
+    if (fault := fault_in(reply)) is not None:
+        raise FailedExchangeError("provider", fault.message, transient=fault.transient, status=fault.status)
     return reply
 
 
-def _shown(content: bytes) -> str:
-    return content.decode(errors="replace")[:SHOWN_BODY_CHARS]
+async def read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The body of a reply, without any key. Raises FailedExchangeError for one that is larger than any answer."""
+    content = bytearray()
+    async for part in response.content.iter_any():
+        content += part
+        if len(content) > MAX_REPLY_BYTES:
+            message = f"the reply is larger than {MAX_REPLY_BYTES:,} bytes"
+            raise FailedExchangeError("provider", message, transient=False)
+    return body_without_keys(bytes(content))
 
 
 def _retry_after_s(header: str | None) -> float | None:

@@ -20,6 +20,7 @@ from autorule.backends.base import (
     ChoiceRequest,
     GenerateRequest,
     Question,
+    choice_result,
     output_from_text,
 )
 from autorule.errors import ConfigError
@@ -88,7 +89,7 @@ class ScriptedBackend:
         result = self._choice_script(request, question)
         if isinstance(result, (int, float)):
             first, second = ("Yes", "No") if "Yes" in request.choices else request.choices[:2]
-            return ChoiceProbabilities(probabilities={first: float(result), second: 1.0 - float(result)})
+            return choice_result(request, {first: float(result), second: 1.0 - float(result)})
         return result
 
 

@@ -21,8 +21,12 @@ class Server:
     pause_s: float = field(default=FIRST_PAUSE_S, repr=False)
 
     def at(self, path: str) -> str:
-        """The address of an interface beside or under /v1: paths with a leading slash stand beside it."""
-        return f"{self.base_url.removesuffix('/v1')}{path}" if path.startswith("/") else f"{self.base_url}/{path}"
+        """The address of an interface beside or under /v1: paths with a leading slash stand beside it. A query of the
+        base URL (Azure's api-version) stays behind the path."""
+        base, mark, query = self.base_url.partition("?")
+        base = base.rstrip("/")
+        whole = f"{base.removesuffix('/v1')}{path}" if path.startswith("/") else f"{base}/{path}"
+        return f"{whole}{mark}{query}"
 
 
 class Route:

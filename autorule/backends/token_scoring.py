@@ -5,11 +5,11 @@ No text is tokenised by the server, so none can smuggle a marker of the chat tem
 an engine in this process, and any choices will do.
 """
 
-import math
 from typing import Any
 
-from autorule.backends.base import ChoiceAnswer, ChoiceProbabilities, ChoiceRequest
+from autorule.backends.base import ChoiceAnswer, ChoiceProbabilities, ChoiceRequest, choice_result, probability_of
 from autorule.backends.chat_tokens import ChatTokens
+from autorule.backends.keys import quoted
 from autorule.backends.retrying import FailedExchangeError
 from autorule.records import Failure, Usage
 
@@ -34,7 +34,7 @@ class TokenScoring:
     @staticmethod
     def understands(reply: Any) -> bool:
         """Whether the reply to the probe holds what was asked for: servers ignore fields that they do not know."""
-        return {1, 2} <= _logprobs_by_index(reply).get(0, {}).keys()
+        return {1, 2} <= _probabilities_by_index(reply).get(0, {}).keys()
 
     def body(self, request: ChoiceRequest) -> tuple[dict[str, Any], bool]:
         """The body of one request for all questions, and whether the conversation lost its middle. Raises
@@ -49,7 +49,7 @@ class TokenScoring:
 
     def read(self, reply: dict[str, Any], request: ChoiceRequest, trimmed: bool) -> list[ChoiceAnswer]:
         """The answer to each question, in order. A question without every log-probability in the reply is a Failure."""
-        by_index = _logprobs_by_index(reply)
+        by_index = _probabilities_by_index(reply)
         choice_ids = self._tokens.choice_ids(request.choices)
         usage = reply.get("usage")
         n_tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
@@ -60,10 +60,10 @@ class TokenScoring:
             if all(i in found for group in choice_ids.values() for i in group):
                 # The server counts the conversation for each question; all of it is put on the first one.
                 tokens = Usage(prompt_tokens=n_tokens if isinstance(n_tokens, int) and not answers else 0)
-                sums = {choice: sum(math.exp(found[i]) for i in group) for choice, group in choice_ids.items()}
-                result = ChoiceProbabilities(probabilities=sums, trimmed=trimmed, usage=tokens)
+                sums = {choice: sum(found[i] for i in group) for choice, group in choice_ids.items()}
+                result = choice_result(request, sums, trimmed=trimmed, usage=tokens)
             else:
-                message = f"the reply lacks log-probabilities of the choices for question {index}: {reply!r:.300}"
+                message = f"the reply lacks log-probabilities of the choices for question {index}: {quoted(reply)}"
                 result = Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
             answers.append(ChoiceAnswer(request, question, result))
         return answers
@@ -80,16 +80,25 @@ class TokenScoring:
         }
 
 
-def _logprobs_by_index(reply: Any) -> dict[int, dict[int, float]]:
-    """Question -> token id -> log-probability of the first token of its answer, as far as the reply tells them."""
+def _probabilities_by_index(reply: Any) -> dict[int, dict[int, float]]:
+    """Question -> token id -> probability of the first token of its answer, as far as the reply tells them.
+
+    A question that is told of twice, or with a number that is no log-probability, is left out: it is a failure.
+    """
     entries = reply.get("choices") if isinstance(reply, dict) else None
     found: dict[int, dict[int, float]] = {}
+    told: set[int] = set()
     for entry in entries if isinstance(entries, list) else ():
+        index = entry.get("index") if isinstance(entry, dict) else None
+        if not isinstance(index, int) or isinstance(index, bool):
+            continue
+        if index in told:
+            found.pop(index, None)
+            continue
+        told.add(index)
         try:
             top = entry["logprobs"]["top_logprobs"][0].items()
-            found[int(entry["index"])] = {
-                int(token.removeprefix("token_id:")): float(logprob) for token, logprob in top if logprob <= 1e-3
-            }
+            found[index] = {int(token.removeprefix("token_id:")): probability_of(logprob) for token, logprob in top}
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-            continue  # the questions that this leaves out are failures
+            continue
     return found

@@ -16,6 +16,7 @@ from autorule.backends.base import (
     ChoiceProbabilities,
     ChoiceRequest,
     GenerateRequest,
+    choice_result,
     output_from_text,
 )
 from autorule.backends.chat_tokens import ChatTokens, FittedPrompt
@@ -82,7 +83,7 @@ class TransformersLocalBackend:
                 results = [fitted] * len(request.questions)
             else:
                 with self._lock:
-                    results = self._score_shared(loaded, fitted, request.choices)
+                    results = self._score_shared(loaded, fitted, request)
             for question, result in zip(request.questions, results, strict=True):
                 yield ChoiceAnswer(request, question, result)
 
@@ -146,17 +147,17 @@ class TransformersLocalBackend:
         return output_from_text(text, finish_reason, usage, self.identity)
 
     def _score_shared(
-        self, loaded: _Loaded, fitted: FittedPrompt, choices: tuple[str, ...]
+        self, loaded: _Loaded, fitted: FittedPrompt, request: ChoiceRequest
     ) -> list[ChoiceProbabilities | Failure]:
         """P(choice) of each suffix; the prefix is read once."""
-        prompt = fitted.prompt
+        prompt, choices = fitted.prompt, request.choices
         sums = loaded.scorer.last_probabilities(prompt, list(loaded.tokens.choice_ids(choices).values()))
         results: list[ChoiceProbabilities | Failure] = []
         for suffix, values in zip(prompt.suffixes, sums, strict=True):
             # The prefix was read once: its tokens count for the first question only.
             usage = Usage(prompt_tokens=len(suffix) + (0 if results else len(prompt.prefix)))
             probabilities = dict(zip(choices, values, strict=True))
-            results.append(ChoiceProbabilities(probabilities=probabilities, trimmed=fitted.trimmed, usage=usage))
+            results.append(choice_result(request, probabilities, trimmed=fitted.trimmed, usage=usage))
         return results
 
 

@@ -5,7 +5,6 @@ other: the engine computes their shared prefix once and finds its blocks in the 
 """
 
 import logging
-import math
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,9 @@ from autorule.backends.base import (
     ChoiceRequest,
     GenerateRequest,
     Question,
+    choice_result,
     output_from_text,
+    probability_of,
 )
 from autorule.backends.chat_tokens import ChatTokens
 from autorule.backends.embedded import embedded_folder
@@ -147,13 +148,16 @@ class VllmEngineBackend:
     def _read_choices(self, loaded: _Loaded, asked: _Asked, output: Any) -> ChoiceProbabilities | Failure:
         logprobs = output.outputs[0].logprobs if output.outputs else None
         ids = loaded.tokens.choice_ids(asked.request.choices)
-        if not logprobs or any(i not in logprobs[0] for group in ids.values() for i in group):
-            message = "the engine returned no log-probabilities of the choices"
+        try:
+            top: Any = logprobs[0] if logprobs else None
+            sums = {choice: sum(probability_of(top[i].logprob) for i in group) for choice, group in ids.items()}
+        except (TypeError, LookupError, ValueError) as error:
+            message = f"the engine returned no log-probabilities of the choices: {error}"
             return Failure(
                 stage=asked.request.stage, kind="provider", message=message, item_id=asked.request.request_id
             )
-        sums = {choice: sum(math.exp(logprobs[0][i].logprob) for i in group) for choice, group in ids.items()}
-        return ChoiceProbabilities(probabilities=sums, trimmed=asked.trimmed, usage=Usage(prompt_tokens=asked.n_new))
+        usage = Usage(prompt_tokens=asked.n_new)
+        return choice_result(asked.request, sums, trimmed=asked.trimmed, usage=usage)
 
     def _sampling_of(self, request: GenerateRequest) -> Any:
         from vllm import SamplingParams

@@ -2,9 +2,11 @@
 ids."""
 
 import asyncio
+import fnmatch
 import json
 import logging
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import aiohttp
 
 from autorule.backends.chat_tokens import load_chat_tokens
 from autorule.backends.generative_scoring import GenerativeScoring
+from autorule.backends.proxies import proxy_for
+from autorule.backends.retrying import read_bounded
 from autorule.backends.servers import Server
 from autorule.backends.token_scoring import TokenScoring
 from autorule.config.models import ModelConfig
@@ -62,8 +66,21 @@ def served_models(content: bytes) -> dict[str, dict[str, Any]]:
     """Name -> what the server tells of the model."""
     try:
         return {str(model["id"]): model for model in json.loads(content)["data"]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
+
+
+def is_listed(model: str, served: Iterable[str]) -> bool:
+    """Whether a list of models has this one, under this name or as servers vary it: with a tag, behind the name of a
+    folder or an owner, or by a pattern."""
+    return any(
+        listed == model
+        or listed.partition(":")[0] == model
+        or listed.endswith(f"/{model}")
+        or model.endswith(f"/{listed}")
+        or fnmatch.fnmatchcase(model, listed)
+        for listed in served
+    )
 
 
 def lost_by_blocks(block_size: int, prefix_caching: bool, align: int) -> str | None:
@@ -91,15 +108,16 @@ def cache_settings(metrics: str) -> tuple[int, bool] | None:
 
 async def get(session: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
     """(status, content). Raises aiohttp.ClientError, TimeoutError."""
-    async with session.get(url, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as response:
-        return response.status, await response.read()
+    async with session.get(url, proxy=proxy_for(url), timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as response:
+        return response.status, await read_bounded(response)
 
 
 async def _post(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Any:
     """The reply; None when it is no success or no JSON."""
-    async with session.post(url, json=body, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as response:
-        content = await response.read()
+    limit = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    async with session.post(url, json=body, proxy=proxy_for(url), timeout=limit) as response:
+        content = await read_bounded(response)
     try:
         return json.loads(content) if response.status == 200 else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

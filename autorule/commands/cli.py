@@ -12,7 +12,7 @@ from autorule.errors import AutoruleError, RunFailedError
 
 COMMANDS = (
     LateCommand("extract", "extract", "Mine a rule set from preference pairs."),
-    LateCommand("score", "score", "Score completions against a rule set."),
+    LateCommand("score", "score", "Score completions against a rule set. Exit code 3 when none of them got a reward."),
     LateCommand(
         "evaluate",
         "evaluate",

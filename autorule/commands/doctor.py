@@ -10,10 +10,13 @@ import typer
 
 from autorule import __version__
 from autorule.backends import close_backends, open_backend
+from autorule.backends.base import Backend, ChoiceRequest, GenerateRequest, Question
 from autorule.commands.options import Debug, ModelOptions, grouped
 from autorule.config.layers import build_config
 from autorule.config.models import EMBEDDED, ModelConfig
+from autorule.config.stages import Sampling
 from autorule.errors import AutoruleError
+from autorule.records import Failure, Message
 from autorule.terminal.doctor import Check, print_checks
 
 EXTRAS = {
@@ -52,13 +55,32 @@ def examine(model_options: dict[str, Any]) -> Iterator[Check]:
         return
     try:
         config = build_config(ModelConfig, {"model": EMBEDDED}, model_options)
-        detail = open_backend(config).check()
+        backend = open_backend(config)
+        yield Check("model", True, backend.check())
+        if config.backend != "scripted":  # a script answers its own questions only
+            yield from _asked(backend)
     except AutoruleError as error:
         yield Check("model", False, str(error))
-    else:
-        yield Check("model", True, detail)
     finally:
         close_backends()
+
+
+def _asked(backend: Backend) -> Iterator[Check]:
+    """One real question of each kind: what a list of models says is not what a run will meet."""
+    prompt = (Message(role="user", content="Is ice cold? Say Yes or No."),)
+    written = GenerateRequest("doctor", "interpretation", prompt, Sampling(max_tokens=16))
+    [(_, answer)] = backend.generate([written])
+    yield _check("an answer", answer, "for extraction")
+    chosen = ChoiceRequest("doctor", "verification", prompt, (Question("doctor", "Answer with one word."),))
+    [(_, _, probabilities)] = backend.score_choices([chosen])
+    yield _check("a verdict", probabilities, "P(yes), for scoring and rewards")
+
+
+def _check(name: str, result: object, purpose: str) -> Check:
+    if not isinstance(result, Failure):
+        return Check(name, True, f"came, {purpose}")
+    hint = "; is the address whole? most end with /v1" if "HTTP 404" in result.message else ""
+    return Check(name, False, f"none came, {purpose}: {result.message}{hint}")
 
 
 def _backends() -> Iterator[Check]:

@@ -18,6 +18,8 @@ from autorule.commands.options import (
 )
 from autorule.commands.settings import run_settings, settings_of
 from autorule.config.runs import ScoreConfig
+from autorule.errors import RunFailedError
+from autorule.runs.files import REWARDS
 from autorule.terminal.runs import print_scoring
 
 
@@ -36,8 +38,13 @@ def score(
     columns: Columns = None,
     debug: Debug = False,
 ) -> None:
-    """Score completions against a rule set."""
+    """Score completions against a rule set. Exit code 3 when none of them got a reward."""
     options = {**run_settings(model, cache, run, columns), "completions": completions, "rules": rules}
     scoring = settings_of(ScoreConfig, options, settings)
     manifest = run_flow("score_completions", scoring, run.prefect)
     print_scoring(scoring.outputs / manifest.run_id, manifest)
+    funnel = manifest.funnel
+    if funnel.completions and funnel.rewards_unscored == funnel.completions:
+        raise RunFailedError(
+            f"none of the {funnel.completions} completions got a reward; unscored_reason in {REWARDS} says why"
+        )

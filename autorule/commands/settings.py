@@ -45,18 +45,21 @@ def mapping(text: str | None, option: str) -> dict[str, str] | None:
     entries = [entry.partition("=") for entry in text.split(",")]
     if any(not (name.strip() and value.strip()) for name, _, value in entries):
         raise ConfigError(f"{option} {text!r}: write name=value,name=value")
+    names = [name.strip() for name, _, _ in entries]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"{option} {text!r} gives {twice[0]} twice; give each name once")
     return {name.strip(): value.strip() for name, _, value in entries}
 
 
 def _assignment(text: str) -> dict[str, Any]:
-    """`a.b=value` as nested settings; the value is read as TOML, else as text."""
+    """`a.b=value` as nested settings; the value is read as TOML, else as text; null is none."""
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         raise ConfigError(f"--set {text!r}: write name=value, such as model.timeout_s=60")
     try:
         setting: Any = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        setting = value
+        setting = None if value.strip() == "null" else value
     for name in reversed(path.strip().split(".")):
         setting = {name: setting}
     return setting  # type: ignore[no-any-return]

@@ -40,7 +40,10 @@ class ModelConfig(Config):
     max_retries: int = Field(5, ge=0, description="after HTTP 429, 5xx, timeouts and broken connections")
     retry_wait_s: float = Field(1.0, gt=0, description="before the first retry; it doubles from then on")
     server_wait_s: float = Field(300, ge=0, description="how long a request waits for a server that is away")
-    extra_body: dict[str, JsonValue] = Field({}, description="further fields of every request to a server")
+    extra_body: dict[str, JsonValue] = Field({}, description="further fields of every request to a server; null: none")
+    omit_fields: tuple[str, ...] = Field(
+        (), description="fields that a server does not take, such as seed; most are learnt when it refuses them"
+    )
     batch_size: int = Field(8, ge=1, description="sequences at once on a local model")
     kv_budget_gb: float | None = Field(
         None, gt=0, description="memory for the key-value caches of questions; a quarter of what is free if left out"

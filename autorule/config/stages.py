@@ -1,9 +1,9 @@
 """Settings of the four stages: how each asks, and what it keeps."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from autorule.config.forms import as_form, title_of
 
@@ -170,6 +170,16 @@ class SynthesisConfig(Config):
     sampling: SynthesisSampling = Field(SynthesisSampling(), description="how merged lists are drawn")
 
 
+def _known_choices(choices: tuple[str, ...]) -> tuple[str, ...]:
+    if choices not in (("Yes", "No"), ("Yes", "No", "N/A")):
+        raise ValueError(f"choices {choices!r}: use ['Yes', 'No'] or ['Yes', 'No', 'N/A']")
+    return choices
+
+
+Choices = Annotated[tuple[str, ...], AfterValidator(_known_choices)]
+"""Answers that a verifier chooses from."""
+
+
 class VerificationConfig(Config):
     """How a verdict is reached. It is written into the rule set: who measures and who rewards must agree."""
 
@@ -188,7 +198,7 @@ class VerificationConfig(Config):
     na_policy: Literal["excluded", "satisfied", "unsatisfied"] = Field(
         "excluded", description="what a rule that does not apply counts for in the reward, where N/A is a choice"
     )
-    choices: tuple[str, ...] = Field(
+    choices: Choices = Field(
         ("Yes", "No"), description="answers that the verifier chooses from: Yes and No, or Yes, No and N/A"
     )
     max_conversation_chars: int = Field(
@@ -207,13 +217,6 @@ class VerificationConfig(Config):
     @property
     def prompt_name(self) -> str:
         return self.prompt or VERIFICATION_PROMPTS[self.mode]
-
-    @field_validator("choices")
-    @classmethod
-    def _known_choices(cls, choices: tuple[str, ...]) -> tuple[str, ...]:
-        if choices not in (("Yes", "No"), ("Yes", "No", "N/A")):
-            raise ValueError(f"choices {choices!r}: use ['Yes', 'No'] or ['Yes', 'No', 'N/A']")
-        return choices
 
 
 class RewardConfig(Config):

@@ -7,7 +7,7 @@ rule or with a stated reason. AutoRule (arXiv 2506.15651) merges once, in a sing
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autorule.backends.text_vectors import Vectoriser
@@ -16,8 +16,9 @@ from autorule.config.stages import SynthesisConfig
 from autorule.errors import RunFailedError
 from autorule.prompting import Prompt
 from autorule.records import CandidateRule, DroppedCandidate, Rule
+from autorule.rules.sense import sense_of
 from autorule.rules.similarity import leader_clusters
-from autorule.rules.text import is_negated, new_rule_id, normalise_rule
+from autorule.rules.text import new_rule_id, normalise_rule
 
 WIDER = 0.6
 """Each round of merging looks for clusters with so much of the similarity of the round before."""
@@ -54,8 +55,10 @@ def fold(candidates: Iterable[CandidateRule], config: SynthesisConfig, vectorise
     if config.fold_similarity == 1 or (vectors := vectors_of(drafts, vectorise)) is None:
         return drafts
     folded = []
-    for negated in (False, True):  # "should" and "should not" differ in a word and mean opposite rules
-        own = [index for index, draft in enumerate(drafts) if is_negated(draft.text) == negated]
+    senses: dict[Hashable, list[int]] = {}
+    for index, draft in enumerate(drafts):
+        senses.setdefault(sense_of(draft.text), []).append(index)
+    for own in senses.values():  # "should" and "should not" differ in a word and mean opposite rules
         clusters = leader_clusters(vectors[own], config.fold_similarity, max_size=len(drafts))
         folded += [_draft([c for index in cluster for c in drafts[own[index]].candidates]) for cluster in clusters]
     return in_order(folded)

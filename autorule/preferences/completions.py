@@ -7,7 +7,7 @@ from typing import Literal
 from autorule.errors import ConfigError, InputError
 from autorule.preferences.messages import FieldError, as_id, as_messages, is_empty
 from autorule.preferences.readers import BadRow, Row, read_rows
-from autorule.records import Completion, Messages, PreferencePair, RejectedRow, content_id
+from autorule.records import Completion, Message, Messages, PreferencePair, RejectedRow, content_id
 
 COLUMNS = ("prompt", "completion", "messages", "id")
 
@@ -70,7 +70,11 @@ def _conversation(row: Row) -> tuple[Messages, Messages]:
 
 def completion_id(prompt: Messages, completion: Messages) -> str:
     """Hash of the conversation: the same completion of the same prompt has the same id."""
-    return content_id("completion", [[m.role, m.content] for m in prompt], [[m.role, m.content] for m in completion])
+    return content_id("completion", *([_plain(message) for message in part] for part in (prompt, completion)))
+
+
+def _plain(message: Message) -> list[str]:
+    return [message.role, message.content, *([message.unshown] if message.unshown else [])]
 
 
 def completions_of(pair: PreferencePair) -> tuple[Completion, Completion]:

@@ -2,13 +2,14 @@
 
 Known layouts: `prompt/chosen/rejected` (strings or message lists, the prompt explicit or the shared beginning of
 both lists, as in UltraFeedback-binarized), `prompt/response_a/response_b/winner`, and hh-rlhf transcripts in
-`chosen/rejected`. Other names come in through a mapping from our column name to the file's.
+`chosen/rejected`; and those of layouts.py. Other names come in through a mapping from our column name to the file's.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from autorule.errors import ConfigError, InputError
+from autorule.preferences.layouts import is_public, our_columns
 from autorule.preferences.messages import (
     FieldError,
     as_id,
@@ -17,6 +18,7 @@ from autorule.preferences.messages import (
     is_empty,
     is_transcript,
     parse_transcript,
+    unshown_in,
 )
 from autorule.preferences.readers import Row
 from autorule.preferences.sampling import draw
@@ -82,17 +84,24 @@ class FieldMap:
         for name in self.slices:
             if name not in row.values:
                 raise InputError(f"{path} has no column {name!r} to slice by; it has {_names(row)}")
-        if not (self._has(row, "chosen", "rejected") or self._has(row, "response_a", "response_b", "winner")):
+        known = self._has(row, "chosen", "rejected") or self._has(row, "response_a", "response_b", "winner")
+        if not (known or is_public(row.values)):
             raise InputError(
                 f"{path} has neither chosen/rejected nor response_a/response_b/winner; it has {_names(row)}; "
                 "map columns with --columns chosen=NAME,rejected=NAME,prompt=NAME"
             )
+
+    def _in_our_columns(self, row: Row) -> Row:
+        """The row with our columns, where its layout is a public one; a mapping leads to the same values."""
+        ours = {self.columns.get(name, name): value for name, value in our_columns(row.values).items()}
+        return Row(row.number, {**row.values, **ours})
 
     def read_pair(self, row: Row) -> PreferencePair | RejectedRow:
         source_id = as_id(self._get(row, "id"))
         reasons: list[RejectionReason] = []
         pair = None
         try:
+            row = self._in_our_columns(row)
             if self._has(row, "chosen") or self._has(row, "rejected"):
                 pair = self._from_chosen(row, source_id, reasons)
             else:
@@ -181,6 +190,9 @@ class FieldMap:
         for name, messages in responses.items():
             if is_empty(messages):
                 reasons.append(_reason(f"empty_{name}", f"{name} is empty"))
+        for name, messages in {"prompt": prompt, **responses}.items():
+            if unshown := unshown_in(messages):
+                reasons.append(_reason("not_text", f"{name} holds {unshown}, which can't be shown as text"))
         if first == second and not is_empty(first) and not any(reason.code == "tie" for reason in reasons):
             reasons.append(_reason("identical_responses", f"{first_name} and {second_name} are the same text"))
         key = pair_id(prompt, first, second)

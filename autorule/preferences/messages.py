@@ -1,15 +1,24 @@
 """Texts and message lists of foreign data sets as Messages.
 
-A value may be a plain string, a list of {role, content}, such a list as a JSON string (CSV), content in blocks of
-text, or a transcript with `\\n\\nHuman: ` and `\\n\\nAssistant: ` (hh-rlhf).
+A value may be a plain string, a list of {role, content}, such a list as a JSON string (CSV), content in blocks, or a
+transcript with `\\n\\nHuman: ` and `\\n\\nAssistant: ` (hh-rlhf). `read_message` reads one message wherever it comes
+from: files, trainers, the reward server.
 """
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from autorule.records import Message, Messages, RejectionReason, Role
 
+ROLE_NAMES: dict[str, Role] = {
+    "developer": "system", "human": "user", "gpt": "assistant", "model": "assistant", "function": "tool",
+    "ipython": "tool",
+}  # fmt: skip
+"""Other names of our roles."""
+TEXT_BLOCKS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
+"""Type of a block of content -> the field with its text."""
 TRANSCRIPT_TURN = re.compile(r"\n\n(Human|Assistant):[ ]?")
 
 PYTHON_LIST = re.compile(r"\s*\[\{'(?:role|content|from)'\s*:")
@@ -43,9 +52,16 @@ def as_messages(value: Any, column: str, role: Role) -> Messages:
         value = _json_messages(value)
     if isinstance(value, str):
         return (Message(role=role, content=_checked(value, column)),)
+    if isinstance(value, Mapping):
+        value = [value]
     if not isinstance(value, list):
         raise FieldError("wrong_type", f"{column} is {_kind(value)}, expected text or a list of messages")
-    return tuple(_message(item, column, index) for index, item in enumerate(value))
+    if value and all(isinstance(text, str) for text in value):
+        if len(value) > 1:
+            told = f"{column} is a list of {len(value)} texts; write a row for each pair, with one text"
+            raise FieldError("several_texts", told)
+        return (Message(role=role, content=_checked(value[0], column)),)
+    return tuple(read_message(item, f"{column}[{index}]", _checked) for index, item in enumerate(value))
 
 
 def as_id(value: Any) -> str | None:
@@ -54,7 +70,12 @@ def as_id(value: Any) -> str | None:
 
 
 def is_empty(messages: Messages) -> bool:
-    return not any(message.content.strip() for message in messages)
+    return not any(message.content.strip() or message.unshown for message in messages)
+
+
+def unshown_in(messages: Messages) -> str | None:
+    """What of a conversation is no text; None where all of it is."""
+    return next((message.unshown for message in messages if message.unshown), None)
 
 
 def common_prefix(first: Messages, second: Messages) -> int:
@@ -70,35 +91,58 @@ def common_prefix(first: Messages, second: Messages) -> int:
 def _json_messages(text: str) -> Any:
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
-    looks_right = isinstance(value, list) and all(isinstance(m, dict) and "role" in m for m in value)
+    looks_right = isinstance(value, list) and all(isinstance(m, dict) and {"role", "from"} & m.keys() for m in value)
     return value if looks_right else text
 
 
-def _message(item: Any, column: str, index: int) -> Message:
-    if not isinstance(item, dict) or "role" not in item or "content" not in item:
-        raise FieldError("wrong_type", f"{column}[{index}] is {_kind(item)}, expected {{role, content}}")
-    role = {"human": "user", "gpt": "assistant"}.get(str(item["role"]), str(item["role"]))
+def read_message(item: Any, where: str, check: Callable[[str, str], str]) -> Message:
+    """One message: {role, content}, or {from, value}. `check` is given each text, and where it stands.
+
+    What is no text (tool calls, images, blocks of other types, no content at all) is told in `unshown`. Raises
+    FieldError for what is no message, and for a role that nobody knows.
+    """
+    if not isinstance(item, Mapping) or not ({"role", "from"} & item.keys()):
+        raise FieldError("wrong_type", f"{where} is {_kind(item)}, expected {{role, content}}")
+    told = str(item["role"] if "role" in item else item["from"])
+    role = ROLE_NAMES.get(told, told)
     if role not in get_args(Role):
-        raise FieldError(
-            "unknown_role", f"{column}[{index}] has role {item['role']!r}, expected one of {get_args(Role)}"
+        raise FieldError("unknown_role", f"{where} has role {told!r:.40}, expected one of {get_args(Role)}")
+    texts, unshown = _texts(item.get("content", item.get("value")), where)
+    if isinstance(item.get("refusal"), str) and item["refusal"]:
+        texts.append(item["refusal"])
+    if item.get("tool_calls") or item.get("function_call"):
+        unshown.append("tool calls")
+    elif not texts and not unshown:
+        unshown.append("no content (null)")
+    text = check("\n".join(texts), where)
+    return Message(role=role, content=text, unshown=", ".join(dict.fromkeys(unshown)) or None)
+
+
+def _texts(content: Any, where: str) -> tuple[list[str], list[str]]:
+    """(texts, what is no text) of the content of a message."""
+    if content is None:
+        return [], []
+    if isinstance(content, str):
+        return [content], []
+    if not isinstance(content, (list, tuple)):
+        raise FieldError("wrong_type", f"{where}.content is {_kind(content)}, expected text or a list of blocks")
+    texts, unshown = [], []
+    for block in content:
+        kind = str(block.get("type", "text")) if isinstance(block, Mapping) else "text"
+        text = (
+            block
+            if isinstance(block, str)
+            else block.get(TEXT_BLOCKS.get(kind, ""))
+            if isinstance(block, Mapping)
+            else None
         )
-    content = item["content"]
-    if isinstance(content, list):
-        content = _join_blocks(content, f"{column}[{index}].content")
-    if not isinstance(content, str):
-        raise FieldError("wrong_type", f"{column}[{index}].content is {_kind(content)}, expected text")
-    return Message(role=role, content=_checked(content, column))
-
-
-def _join_blocks(blocks: list[Any], where: str) -> str:
-    texts = []
-    for block in blocks:
-        if not isinstance(block, dict) or block.get("type", "text") != "text" or not isinstance(block.get("text"), str):
-            raise FieldError("not_text", f"{where} holds a block that is no text (images can't be judged)")
-        texts.append(block["text"])
-    return "\n".join(texts)
+        if isinstance(text, str):
+            texts.append(text)
+        else:
+            unshown.append(f"a block of type {kind:.40}")
+    return texts, unshown
 
 
 def _checked(text: str, column: str) -> str:

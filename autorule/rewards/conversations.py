@@ -1,48 +1,33 @@
 """What trainers hand over, as completions: strings and message lists, in their various shapes."""
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 from autorule.backends.token_estimate import estimate_tokens
 from autorule.errors import ConfigError
 from autorule.preferences.completions import completion_id
+from autorule.preferences.messages import FieldError, read_message
 from autorule.records import Completion, Message, Messages, Role
-
-ROLES = {"developer": "system", "model": "assistant", "function": "tool"}
-"""Other names of our roles."""
 
 
 def as_messages(value: Any, role: Role) -> Messages:
-    """A string, or a list of {role, content}, as messages. Text is taken as it is, whatever it looks like.
+    """A string, or messages as they are read everywhere. Text is taken as it is, whatever it looks like.
 
     Raises ConfigError for anything else.
     """
     if isinstance(value, str):
-        return (Message(role=role, content=_whole(value)),)
-    if isinstance(value, (list, tuple)) and all(isinstance(turn, Mapping) and "role" in turn for turn in value):
-        return tuple(_message(turn) for turn in value)
-    raise ConfigError(f"{value!r:.80} is neither text nor a list of messages with role and content")
+        return (Message(role=role, content=_whole(value, "")),)
+    if isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{value!r:.80} is neither text nor a list of messages with role and content")
+    try:
+        return tuple(read_message(turn, f"message {number}", _whole) for number, turn in enumerate(value, start=1))
+    except FieldError as error:
+        raise ConfigError(str(error)) from error
 
 
-def _message(turn: Mapping[str, Any]) -> Message:
-    role = ROLES.get(turn["role"], turn["role"]) if isinstance(turn["role"], str) else None
-    if role not in get_args(Role):
-        raise ConfigError(f"the message {dict(turn)!r:.80} has the role {turn['role']!r:.20}; use {get_args(Role)}")
-    return Message(role=role, content=_text(turn.get("content")))
-
-
-def _text(content: Any) -> str:
-    """The text of a message: of a tool call without text, none; of blocks, that of the text blocks."""
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return _whole(content)
-    if not isinstance(content, (list, tuple)) or not all(isinstance(block, Mapping) for block in content):
-        raise ConfigError(f"the content {content!r:.80} of a message is neither text nor a list of blocks")
-    return "\n\n".join(_whole(block.get("text") or "") for block in content if block.get("type", "text") == "text")
-
-
-def _whole(text: str) -> str:
+def _whole(text: str, _: str) -> str:
     """Half a surrogate pair, such as a cut emoji leaves, can't be sent."""
     return text.encode("utf-8", "replace").decode()
 
@@ -55,3 +40,23 @@ def as_completion(prompt: Any, completion: Any, row: int) -> Completion:
 
 def estimated_tokens(completion: Completion) -> int:
     return sum(estimate_tokens(message.content) for message in completion.completion)
+
+
+def as_lists(columns: Mapping[str, Any], n: int) -> dict[str, list[Any]]:
+    """The columns of a trainer as lists of `n` values: whatever sequence they are (an array, a Series, a Column of
+    datasets). What is no sequence is a setting of the trainer, and left out.
+
+    Raises ConfigError for a column of another length: it would be passed over in silence.
+    """
+    found = {}
+    for name, values in columns.items():
+        if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__iter__"):
+            continue
+        try:
+            length = len(values)
+        except TypeError:  # an iterator, or a number of a tensor library
+            continue
+        if length != n:
+            raise ConfigError(f"column {name} has {length} values for {n} completions; give one for each")
+        found[name] = [value.tolist() if hasattr(value, "tolist") else value for value in values]
+    return found

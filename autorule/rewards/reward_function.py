@@ -16,10 +16,10 @@ from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from autorule.backends import open_cached
+from autorule.backends import open_for_training
 from autorule.errors import ConfigError
 from autorule.records import CallCounts, Completion, RewardRecord, Rule, Verdict
-from autorule.rewards.conversations import as_completion, estimated_tokens
+from autorule.rewards.conversations import as_completion, as_lists, estimated_tokens
 from autorule.rewards.rule_reward import aspect_fractions, rule_reward
 from autorule.rewards.scored import Scored, metrics, satisfied_text
 from autorule.rewards.settings import RewardSettings, Row
@@ -115,7 +115,7 @@ class RuleReward:
         `prompts` and `completions` are strings or message lists, `columns` further values for each of them. Raises
         ConfigError for columns that do not fit, BackendError when the verifier can't be reached at all.
         """
-        columns = columns or {}
+        columns = as_lists(columns or {}, len(completions))
         own = [as_completion(p, c, row) for row, (p, c) in enumerate(zip(prompts, completions, strict=True), 1)]
         rules = [self._rules_for(columns, row, step) for row in range(len(own))]
         verdicts = self._verdicts(own, rules)
@@ -145,12 +145,7 @@ class RuleReward:
     ) -> list[float | None]:
         """TRL's contract. Raises UnscoredError where `on_unscored` is `error` and a completion has no score."""
         step = int(getattr(columns.pop("trainer_state", None), "global_step", 0) or 0)
-        lists = {
-            name: values
-            for name, values in columns.items()
-            if isinstance(values, (list, tuple)) and len(values) == len(completions)
-        }
-        scored = self.score(prompts, completions, lists, completion_ids, step)
+        scored = self.score(prompts, completions, columns, completion_ids, step)
         if log_metric is not None:
             for name, value in self.metrics(scored).items():
                 log_metric(f"{self.__name__}/{name}", value)
@@ -212,7 +207,7 @@ class RuleReward:
         for completion, own in zip(completions, rules, strict=True):
             asked.setdefault(completion.completion_id, {}).update({rule.rule_id: rule for rule in own})
         as_tuples = {key: tuple(own.values()) for key, own in asked.items()}
-        backend = open_cached(self.settings.model, self.settings.cache)
+        backend = open_for_training(self.settings.model, self.settings.cache)
         verifier = Verifier(backend, self.rule_set, as_tuples.__getitem__)
         found = {key: {verdict.rule_id: verdict for verdict in own} for key, own in verifier.verdicts(completions)}
         with self._lock:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autorule.backends.in_flight import InFlight
-from autorule.backends.keys import read_key
+from autorule.backends.keys import quoted, read_key, without_keys
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Servers
 from autorule.errors import BackendError, ConfigError, MissingExtraError
@@ -209,9 +209,9 @@ def _served_scores(
                 return number, float(logit)
             except FailedExchangeError as error:
                 message = str(error)
-            except (KeyError, TypeError, ValueError):
-                message = f"the reply is not that of a reward model with one label: {reply!r:.200}"
-            return number, f"reward model at {base_url}: {message.replace(key, '[key]') if key else message}"
+            except (LookupError, TypeError, ValueError, OverflowError):
+                message = f"the reply is not that of a reward model with one label: {quoted(reply, 200)}"
+            return number, f"reward model at {base_url}: {without_keys(message)}"
 
     try:
         found = dict(in_flight.run(classify, list(enumerate(conversations))))

@@ -91,6 +91,8 @@ def tally_verdicts(verdicts: Sequence[Verdict], rule_set: RuleSet, rules: Sequen
     reason = None
     if weight_scored < rule_set.reward.min_scored * weight_all - 1e-9:
         reason = f"only {n_scored} of {len(verdicts)} rules have a verdict (min_scored {rule_set.reward.min_scored})"
+        if told := next((verdict.failure.message for verdict in verdicts if verdict.failure is not None), None):
+            reason += f"; the first has none since: {told}"
     elif weight_counted == 0:
         reason = "no rule applies"
     return Tally(

@@ -6,7 +6,8 @@ from typing import Any, Literal
 from autorule.backends.text_vectors import text_vectors
 from autorule.errors import MissingExtraError
 from autorule.records import Record, Rule
-from autorule.rules.text import is_negated, normalise_rule
+from autorule.rules.sense import sense_of
+from autorule.rules.text import normalise_rule
 
 SHARED_SOURCES = 0.5
 """From this share of candidates or pairs in common on, two rules may be one whatever their words."""
@@ -87,7 +88,7 @@ def _assign(similarity: Any, a: Sequence[Rule], b: Sequence[Rule], threshold: fl
     except ImportError as error:
         raise MissingExtraError("scipy", "data", "matching rules") from error
     sources = np.array([[_shared_sources(one, other) for other in b] for one in a])
-    same_sense = np.array([[is_negated(one.criterion) == is_negated(other.criterion) for other in b] for one in a])
+    same_sense = np.array([[sense_of(one.criterion) == sense_of(other.criterion) for other in b] for one in a])
     as_inverted = np.array([[one.inverted == other.inverted for other in b] for one in a])
     eligible = (((similarity >= threshold) & same_sense) | (sources >= SHARED_SOURCES)) & as_inverted
     score = np.where(eligible, similarity + SOURCE_WEIGHT * sources, 0.0)

@@ -8,7 +8,8 @@ from autorule.records import Rule
 from autorule.rules.editing import changed, remap_contradictions, shortened, without_dangling
 from autorule.rules.matching import cosines
 from autorule.rules.rule_sets import Edit, Provenance, RuleSet
-from autorule.rules.text import is_negated, normalise_rule
+from autorule.rules.sense import sense_of
+from autorule.rules.text import normalise_rule
 
 
 class _Group(NamedTuple):
@@ -144,7 +145,7 @@ def _fold(groups: Sequence[_Group], threshold: float) -> list[_Group]:
 
 def _opposite(one: _Group, other: _Group) -> bool:
     """Whether two groups contradict each other, as far as the sets say so or a negation in only one of them shows."""
-    return is_negated(one.rule.criterion) != is_negated(other.rule.criterion) or any(
+    return sense_of(one.rule.criterion) != sense_of(other.rule.criterion) or any(
         left.rule_id in right.contradicts or right.rule_id in left.contradicts
         for left in one.members
         for right in other.members

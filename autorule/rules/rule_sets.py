@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from autorule.config.stages import (
+    Choices,
     CompletionView,
     RewardConfig,
     Sampling,
@@ -27,6 +28,7 @@ from autorule.rules.faults import changed_by_hand, first_fault, not_a_rule_set
 from autorule.storage import to_folder
 
 SCHEMA_VERSION = 1
+MOST_BYTES = 100 * 2**20
 log = logging.getLogger(__name__)
 _warned: set[str] = set()
 
@@ -36,15 +38,15 @@ class VerificationSpec(Record):
 
     prompt: Prompt
     prompt_sha256: str
-    choices: tuple[str, ...]
-    threshold: float
-    mass_floor: float
+    choices: Choices
+    threshold: float = Field(ge=0, le=1)
+    mass_floor: float = Field(ge=0, le=1)
     na_policy: Literal["excluded", "satisfied", "unsatisfied"]
-    max_conversation_chars: int
+    max_conversation_chars: int = Field(ge=200)
     mode: VerificationMode = "direct"
     completion_view: CompletionView = "final"
-    prefix_block: int = Field(default=32, ge=1)
-    asks: int = 2
+    prefix_block: int = Field(default=32, ge=1, le=256)
+    asks: int = Field(default=2, ge=1, le=5)
     sampling: VerificationSampling = VerificationSampling()
 
     @classmethod
@@ -165,17 +167,27 @@ def dump_rule_set(rule_set: RuleSet) -> str:
     return json.dumps(rule_set.model_dump(mode="json"), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
+def _no_json(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which is no number of JSON")
+
+
 def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
     """The rule set of a file. Raises RuleSetError with every field that is wrong."""
     try:
-        text = to_folder(path).read_text(encoding="utf-8")
+        file = to_folder(path)
+        if (n_bytes := file.stat().st_size) > MOST_BYTES:
+            raise RuleSetError(
+                f"rule set {str(path)!r} has {n_bytes:,} bytes, more than any has; give the 03_rule_set.json of a run"
+            )
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RuleSetError(f"rule set {str(path)!r} can't be read: {in_words(error)}") from error
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
+        content = json.loads(text, parse_constant=_no_json)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else in_words(error)
         raise RuleSetError(
-            f"rule set {str(path)!r} is not JSON: {error}; give the 03_rule_set.json of a run"
+            f"rule set {str(path)!r} is not JSON: {reason}; give the 03_rule_set.json of a run"
         ) from error
     if (told := not_a_rule_set(content)) is not None:
         raise RuleSetError(f"rule set {str(path)!r} {told}")

@@ -9,8 +9,6 @@ from autorule.records import content_id
 
 WRAPPERS = (("**", "**"), ('"', '"'), ("“", "”"), ("`", "`"), ("*", "*"), ("_", "_"))
 ASCII_WORD = re.compile(r"[a-z0-9]+[+#]*")
-NEGATIONS = frozenset({"not", "no", "never", "without", "avoid", "avoids", "refrain", "cannot", "t", "nor", "neither"})
-"""`t` is what is left of "don't". One such word turns a rule into its opposite and hardly changes the cosine."""
 
 
 def clean_rule(text: str) -> str:
@@ -42,11 +40,6 @@ def words(text: str) -> list[str]:
     if text.isascii():
         return ASCII_WORD.findall(text)
     return _any_word().findall(unicodedata.normalize("NFC", text))
-
-
-def is_negated(text: str) -> bool:
-    """Whether a rule says what a response should not do, as far as an English word shows it."""
-    return not NEGATIONS.isdisjoint(words(text))
 
 
 def n_words(text: str) -> int:

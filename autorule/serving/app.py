@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from autorule import __version__
@@ -22,7 +23,6 @@ from autorule.serving.bodies import (
     ScoreReply,
     ScoreRequest,
     SlimeRequest,
-    plain_turns,
 )
 from autorule.serving.following import Followed, follow
 from autorule.serving.live import Live, Serving
@@ -51,6 +51,7 @@ def make_app(live: Live, metrics: Metrics, followed: Followed | None = None) -> 
     app.middleware("http")(_measure)
     app.add_exception_handler(AutoruleError, _refuse)
     app.add_exception_handler(FullError, _push_back)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.include_router(router)
     return app
 
@@ -78,6 +79,13 @@ async def _refuse(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, BackendError) or (isinstance(error, UnscoredError) and not error.final):
         return JSONResponse({"detail": str(error)}, 503, RETRY_AFTER)
     return JSONResponse({"detail": str(error)}, 422)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """What is wrong with a body, where in it; without what was sent, which JSON may not be able to say (NaN)."""
+    assert isinstance(error, RequestValidationError)
+    faults = [{name: fault[name] for name in ("loc", "msg", "type")} for fault in error.errors()]
+    return Response(json.dumps({"detail": faults}, default=str), 422, media_type="application/json")
 
 
 async def _push_back(_: Request, error: Exception) -> JSONResponse:
@@ -141,7 +149,7 @@ async def plain(body: ScoreRequest, accepted: Accepted) -> ScoreReply:
         raise HTTPException(422, f"{n} prompts, but {lengths[wrong[0]]} values of {wrong[0]}")
     rows = [{name: values[row] for name, values in body.columns.items()} for row in range(n)]
     texts = zip(body.prompts, body.completions, rows, strict=True)
-    scored = await accepted.score([Item(plain_turns(p), plain_turns(c), row) for p, c, row in texts])
+    scored = await accepted.score([Item(p, c, row) for p, c, row in texts])
     return ScoreReply(
         rewards=[one.reward for one in scored],
         reasons=[one.reason for one in scored],
@@ -169,7 +177,7 @@ async def openrlhf(body: OpenRLHFRequest, accepted: Accepted) -> Response:
 async def slime(body: SlimeRequest, accepted: Accepted) -> dict[str, Any]:
     """slime and miles: one sample. Use `--reward-key score`."""
     columns = body.label if isinstance(body.label, dict) else {}
-    prompt = turns_of(body.prompt) if isinstance(body.prompt, str) else plain_turns(body.prompt)
+    prompt = turns_of(body.prompt) if isinstance(body.prompt, str) else body.prompt
     [one] = await accepted.score([Item(prompt, response_of(body.response), columns)])
     return {"score": accepted.reward.number(one), "fraction": one.rules.fraction}
 

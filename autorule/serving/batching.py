@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, in_words
 from autorule.rewards import RuleReward, Scored
 
 
@@ -86,9 +86,12 @@ class Batcher:
         """Of the whole batch; where a request in it is bad, of its halves, so that it is its sender's trouble alone."""
         try:
             return list(self._score(items))
-        except ConfigError as error:
+        except (ConfigError, ValueError, TypeError, ArithmeticError) as error:  # of a row: a number too large, or none
             half = len(items) // 2
-            return [*self._outcomes(items[:half]), *self._outcomes(items[half:])] if half else [error]
+            if half:
+                return [*self._outcomes(items[:half]), *self._outcomes(items[half:])]
+            told = f"the row can't be scored: {type(error).__name__}: {in_words(error)}"
+            return [error if isinstance(error, ConfigError) else ConfigError(told)]
         except Exception as error:  # noqa: BLE001 - handed to the requests that wait for it
             return [error] * len(items)
 

@@ -4,8 +4,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from autorule.records import Role
-
 MAX_BATCH = 1024
 
 
@@ -13,12 +11,8 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class Turn(_Body):
-    role: Role
-    content: str | None = None
-
-
-Text = str | Annotated[list[Turn], Field(min_length=1)]
+Text = str | Annotated[list[dict[str, Any]], Field(min_length=1)]
+"""Text, or messages, which are read as those of files and trainers."""
 Texts = Annotated[list[Text], Field(min_length=1, max_length=MAX_BATCH)]
 Strings = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH)]
 
@@ -61,8 +55,3 @@ class SlimeRequest(_Body):
 
 class LlamaFactoryRequest(_Body):
     messages: Strings
-
-
-def plain_turns(text: Text) -> Any:
-    """Text as it is, turns as plain dicts."""
-    return text if isinstance(text, str) else [turn.model_dump() for turn in text]

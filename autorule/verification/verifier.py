@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from autorule.backends.asking import ask
 from autorule.backends.base import Backend, GenerateRequest, Question
+from autorule.preferences.messages import unshown_in
 from autorule.records import Completion, Failure, ModelOutput, Rule, Verdict, VerdictLabel
 from autorule.rules.rule_sets import RuleSet
 from autorule.verification.conversation import render_conversation
@@ -41,6 +42,9 @@ class Verifier:
         to_ask: dict[str, Completion] = {}
         for completion_id, completion in distinct.items():
             rules = self._rules_of(completion_id)
+            if (unshown := unshown_in((*completion.prompt, *completion.completion))) is not None:
+                yield completion_id, [self._not_judged(completion, rule, unshown) for rule in rules]
+                continue
             decided = {
                 rule.rule_id: turned(check_by_code(completion, rule, self._spec), rule)
                 for rule in rules
@@ -58,6 +62,12 @@ class Verifier:
             if len(own) == len(rules):
                 del unfinished[verdict.completion_id]
                 yield verdict.completion_id, [own[rule.rule_id] for rule in rules]
+
+    @staticmethod
+    def _not_judged(completion: Completion, rule: Rule, unshown: str) -> Verdict:
+        message = f"the conversation holds {unshown}, which the verifier can't be shown"
+        failure = Failure(stage="verification", kind="parse", message=message, item_id=completion.completion_id)
+        return failed_verdict(completion.completion_id, rule, failure)
 
     def _asked_of(self, completion_id: str) -> tuple[Rule, ...]:
         """The rules that the model is asked about."""

@@ -8,11 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from autorule.rules.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
-from tests.integration.scripted_server import Hang, ScriptedServer, completion, cut_off, helpful, shown, wait_until
+from tests.integration.scripted_server import (
+    Hang,
+    ScriptedServer,
+    completion,
+    cut_off,
+    helpful,
+    logprobs,
+    shown,
+    wait_until,
+)
 from tests.scripts import digest
 
 ROOT = Path(__file__).parents[2]
@@ -170,16 +179,28 @@ def test_a_signal_stops_at_once_and_says_how_to_go_on(tmp_path, number, exit_cod
     assert json.loads(manifest.read_text())["status"] == "failed"
 
 
-def test_doctor_tells_what_is_there():
-    with ScriptedServer() as server:
+def answers_of_a_model(body):
+    if body["model"] != "m":
+        return Response('{"error": "no such model"}', status_code=404)
+    return logprobs(("Yes", -0.1), ("No", -2.5)) if "logprobs" in body else completion("Yes.")
+
+
+def test_doctor_asks_real_questions():
+    with ScriptedServer(answers_of_a_model) as server:
         good = autorule("doctor", "--base-url", server.base_url, "--model", "m")
         assert good.returncode == 0, good.stdout
         assert f"model: {server.base_url} serves m" in good.stdout
+        assert "an answer: came" in good.stdout and "a verdict: came" in good.stdout
         assert "prefect: " in good.stdout
         assert "backend transformers_local: models in this process" in good.stdout
         wrong = autorule("doctor", "--base-url", server.base_url, "--model", "n")
-    assert wrong.returncode == 1
-    assert "does not serve 'n'" in wrong.stdout
+        assert wrong.returncode == 1 and "no such model" in wrong.stdout
+        server.answer = lambda body: completion("Yes.")
+        mute = autorule("doctor", "--base-url", server.base_url, "--model", "m")
+        assert mute.returncode == 1 and "a verdict: none came" in mute.stdout and "top_logprobs" in mute.stdout
+        root = server.base_url.removesuffix("/v1")
+        lost = autorule("doctor", "--base-url", root, "--model", "m")
+        assert lost.returncode == 1 and "most end with /v1" in lost.stdout
     gone = autorule("doctor", "--base-url", server.base_url, "--model", "m")
     assert (gone.returncode, "can't reach" in gone.stdout) == (1, True)
 

@@ -10,8 +10,8 @@ from autorule.backends.text_vectors import open_vectoriser
 from autorule.config.stages import SimilarityConfig
 from autorule.errors import BackendError, ConfigError
 from autorule.rules.rule_sets import load_rule_set
+from autorule.rules.sense import sense_of
 from autorule.rules.similarity import similar_pairs
-from autorule.rules.text import is_negated
 from autorule.runs.files import RULE_SET
 from tests.integration.scripted_server import ScriptedServer
 from tests.integration.test_flows import extract
@@ -61,8 +61,8 @@ def test_synthesis_folds_by_the_vectors_of_the_server(tmp_path):
         synthesis = {"similarity": similarity, "fold_similarity": 0.99, "merge_rounds": 0}
         _, folder = extract(tmp_path, synthesis=synthesis)
     should, leave_out = load_rule_set(folder / RULE_SET).rules
-    assert not is_negated(should.text)
-    assert is_negated(leave_out.text)
+    assert sense_of(should.text) is False
+    assert sense_of(leave_out.text) is True
     # To this server all of the candidates mean the same; only a negation keeps two of them apart.
     assert should.support + leave_out.support == 48
 

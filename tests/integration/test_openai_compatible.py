@@ -254,12 +254,21 @@ def _surrogate():
     return Response('{"choices": [{"message": {"content": "cut \\ud83d"}}]}', media_type="application/json")
 
 
-def test_check_names_what_is_wrong(monkeypatch):
+@pytest.mark.parametrize("listed", ["m", "m:latest", "models/m", "owner/m", "*"])
+def test_a_model_is_known_under_the_names_that_servers_give_it(listed, caplog):
+    with ScriptedServer(models=(listed,)) as server:
+        model = backend(server)
+        assert "serves m" in model.check() and not caplog.records
+        model.close()
+
+
+def test_a_list_of_models_is_a_hint_and_no_gate(caplog):
     with ScriptedServer(models=("other",)) as server:
-        with pytest.raises(BackendError, match="does not serve 'm'; it serves other"):
-            backend(server).check()
-        server.models = ("m",)
-        assert "serves m" in backend(server).check()
+        model = backend(server)
+        assert "lists other, and not m" in model.check()
+        [record] = caplog.records
+        assert "going on" in record.message
+        model.close()
 
 
 def test_the_key_comes_from_the_environment_and_only_goes_into_the_header(monkeypatch):

@@ -273,3 +273,69 @@ def test_a_killed_server_loses_only_what_was_under_way(tmp_path):
         assert all(outcome == [0.5] for outcome in outcomes if outcome != "error")
     with server(tmp_path, *no_cache(tmp_path), port=port) as (url, _):
         assert call(url, "/score", {"prompts": ["a"], "completions": ["pears"]})[1]["rewards"] == [0.5]
+
+
+def hostile_bodies():
+    """Bodies that mean nothing, or more than JSON can say."""
+    deep, long = "[" * 20_000 + "]" * 20_000, "9" * 5000
+    values = [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "-1e999",
+        long,
+        "null",
+        "true",
+        "12",
+        '"text"',
+        "[]",
+        "{}",
+        "[null]",
+        "[[]]",
+        "[{}]",
+        '[{"role": "user"}]',
+        '[{"role": 1, "content": "x"}]',
+        '[{"role": "nobody", "content": "x"}]',
+        '[{"role": "user", "content": 3}]',
+        '[{"role": "user", "content": NaN}]',
+        r'["\ud800"]',
+        r'"\ud800"',
+        r'[{"role": "user", "content": "\udfff"}]',
+        deep,
+        '["x", "y"]',
+        '[{"role": "user", "content": [{"type": "image"}]}]',
+        '[{"role": "user", "content": ["\\u0000"]}]',
+        '["' + "x" * 100_000 + '"]',
+    ]
+    for value in values:
+        yield "/score", f'{{"prompts": {value}, "completions": ["pears"]}}'
+        yield "/score", f'{{"prompts": ["p"], "completions": {value}}}'
+        yield "/score", f'{{"prompts": ["p"], "completions": ["pears"], "columns": {value}}}'
+        yield "/score", f'{{"prompts": ["p"], "completions": ["pears"], "columns": {{"rules": {value}}}}}'
+        yield "/score", f'{{"prompts": ["p"], "completions": ["pears"], "columns": {{"rules": [{value}]}}}}'
+        yield "/slime", f'{{"prompt": "p", "response": "pears", "label": {value}}}'
+        yield "/slime", f'{{"prompt": {value}, "response": "pears"}}'
+        yield "/get_reward", f'{{"query": {value}, "prompts": ["p"], "labels": []}}'
+        yield "/get_reward", f'{{"query": ["p pears"], "prompts": ["p"], "labels": {value}}}'
+        yield "/get_reward", f'{{"query": ["p pears"], "prompts": ["p"], "labels": [{value}]}}'
+        yield "/llama_factory", f'{{"messages": {value}}}'
+        yield "/score", value
+
+
+def test_hostile_bodies_are_refused_or_answered_and_break_nothing(tmp_path):
+    bodies = list(hostile_bodies())
+    assert len(bodies) >= 300
+    with server(tmp_path, *no_cache(tmp_path)) as (url, process):
+        for path, body in bodies:
+            headers = {"Content-Type": "application/json"}
+            request = urllib.request.Request(f"{url}{path}", body.encode("utf-8", "surrogatepass"), headers)
+            try:
+                with urllib.request.urlopen(request, timeout=DEADLINE_S) as reply:
+                    status = reply.status
+            except urllib.error.HTTPError as error:
+                status = error.code
+                json.loads(error.read())
+            assert status in (200, 400, 422, 503), (status, path, body[:200])
+        assert call(url, "/score", {"prompts": ["p"], "completions": ["pears"]})[0] == 200
+        assert process.poll() is None

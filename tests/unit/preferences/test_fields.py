@@ -211,7 +211,8 @@ def test_hh_transcripts_become_turns(tmp_path):
     ("value", "code"),
     [
         (None, "wrong_type"),
-        ([{"role": "user"}], "wrong_type"),
+        ([{"role": "user"}], "not_text"),
+        ([{"content": "x"}], "wrong_type"),
         ([{"role": "wizard", "content": "x"}], "unknown_role"),
         ([{"role": ["assistant"], "content": "x"}], "unknown_role"),
         ([{"role": "assistant", "content": [{"type": "image"}]}], "not_text"),

@@ -58,12 +58,15 @@ def test_text_is_text_whatever_it_looks_like():
     assert reward_for()(prompts=prompts(4), completions=texts) == [0.5, 0.0, 0.5, 0.5]
 
 
-def test_turns_without_text_are_turns():
+def test_turns_without_text_are_never_judged_as_empty():
     call = [{"role": "assistant", "content": None, "tool_calls": []}, {"role": "tool", "content": "pears"}]
     blocks = [{"role": "assistant", "content": [{"type": "text", "text": "apples"}, {"type": "image"}]}]
-    assert reward_for()(prompts=prompts(2), completions=[call, blocks]) == [0.5, 0.5]
+    scored = reward_for().score(prompts(2), [call, blocks])
+    assert [one.reward for one in scored] == [None, None]
+    for one, why in zip(scored, ("no content", "a block of type image"), strict=True):
+        assert all(why in verdict.failure.message for verdict in one.verdicts)
     for bad in (3, [{"role": "user", "content": 5}], [{"role": "judge", "content": "x"}], [{"content": "x"}]):
-        with pytest.raises(ConfigError, match=r"neither text nor|has the role"):
+        with pytest.raises(ConfigError, match=r"neither text nor|has role|expected"):
             reward_for()(prompts=prompts(1), completions=[bad])
     developer = [[{"role": "developer", "content": "Mention fruit."}, {"role": "user", "content": "Which?"}]]
     assert reward_for()(prompts=developer, completions=["pears"]) == [0.5]
