@@ -7,8 +7,8 @@ from typing import Any
 
 from autorule.records import Messages
 
-BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,3}[.)])\s+(?P<text>\S.*?)\s*$")
-FENCE = re.compile(r"^\s*`{3,}\w*\s*$", re.MULTILINE)
+BULLET = re.compile(r"(?:[-*•]|\(?\d{1,3}[.)])\s+(?=\S)")
+FENCE = re.compile(r"^[^\S\n]*+`{3,}\w*+[^\S\n]*+$", re.MULTILINE)
 OPENING = re.compile(r"[{\[]")
 REFUSAL = re.compile(
     r"\A\W*(?:i['’]?m sorry|i am sorry|sorry,|i apologi[sz]e|i can(?:no|['’])t|i am unable|i['’]m unable|as an ai\b)",
@@ -39,8 +39,9 @@ def json_values(text: str) -> Iterator[Any]:
 
 def list_item(line: str) -> str | None:
     """The text of a bulleted or numbered line; None for any other line."""
+    line = line.strip()
     match = BULLET.match(line)
-    return match["text"] if match else None
+    return line[match.end() :] if match else None
 
 
 def is_refusal(text: str) -> bool:

@@ -8,7 +8,6 @@ stage's (asking.py).
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self
@@ -199,17 +198,15 @@ class Backend(Protocol):
     def close(self) -> None: ...
 
 
-THINK_BLOCK = re.compile(r"\A\s*(?:<think>)?(?P<thinking>.*?)</think>\s*(?P<answer>.*)\Z", re.DOTALL)
-
-
 def split_thinking(text: str) -> tuple[str | None, str]:
     """(thinking, answer) of a text with a <think> block; (None, text) when it has none.
 
     The opening tag may be missing (some chat templates write it for the model). Without a closing tag the thinking
     was cut off, and there is no answer.
     """
-    if match := THINK_BLOCK.match(text):
-        return match["thinking"].strip(), match["answer"].strip()
+    before, closed, answer = text.partition("</think>")
+    if closed:
+        return before.lstrip().removeprefix("<think>").strip(), answer.strip()
     if text.lstrip().startswith("<think>"):
         return text.lstrip().removeprefix("<think>").strip(), ""
     return None, text

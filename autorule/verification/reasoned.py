@@ -18,7 +18,7 @@ from autorule.verification.direct import LABELS, describe_choices
 
 _CHOICE = r"(?P<choice>yes|no|n/a)"
 _MARKED = re.compile(rf"\bverdict\b[\s*_:\"'`\-]{{1,12}}{_CHOICE}(?![\w/])", re.IGNORECASE)
-_ALONE = re.compile(rf"^[\s*_\"'`]*{_CHOICE}[\s*_\"'`.]*$", re.IGNORECASE | re.MULTILINE)
+_ALONE = re.compile(rf"^[ \t\r*_\"'`]*+{_CHOICE}[ \t\r*_\"'`.]*+$", re.IGNORECASE | re.MULTILINE)
 _LABEL_OF = {choice.casefold(): label for choice, label in LABELS.items()}
 
 
