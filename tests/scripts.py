@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 
 from autorule.backends.base import ChoiceRequest, GenerateRequest, Question
 from autorule.backends.scripted import ScriptedBackend
@@ -246,6 +247,16 @@ def by_words_slowly() -> ScriptedBackend:
     backend = by_words()
     backend.latency_s = 0.02
     return backend
+
+
+def never_answers() -> ScriptedBackend:
+    """A verifier that hangs."""
+
+    def choose(*_: object) -> float:
+        threading.Event().wait()
+        raise AssertionError
+
+    return ScriptedBackend(_generate, choose, name="never-answers")
 
 
 def minds_company() -> ScriptedBackend:

@@ -2,7 +2,8 @@
 
 Tried again: 408, 409, 429, 5xx, timeouts, broken connections and bodies that are no JSON; with exponential waits,
 or as long as the server's Retry-After says. A server that is away (it is being restarted, perhaps) is waited for, or
-another one is asked at once. Everything else fails at once.
+another one is asked at once; one that answered others meanwhile is not away, and the fault is this request's.
+Everything else fails at once.
 """
 
 import asyncio
@@ -130,9 +131,11 @@ async def _post_to_one(
 ) -> dict[str, Any]:
     server = servers.choose(route)
     server.outstanding += 1
+    n_before = server.n_answered
     try:
         reply = await _post_once(session, server.at(path), body)
     except FailedExchangeError as error:
+        error.away = error.away and server.n_answered == n_before
         if error.away and servers.went_away(server) and len(servers) > 1:
             log.warning("%s is away (%s); the other servers go on", server.base_url, error)
         raise

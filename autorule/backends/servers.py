@@ -19,6 +19,7 @@ class Server:
     """Requests under way."""
     away_until: float = 0.0
     pause_s: float = field(default=FIRST_PAUSE_S, repr=False)
+    n_answered: int = 0
 
     def at(self, path: str) -> str:
         """The address of an interface beside or under /v1: paths with a leading slash stand beside it. A query of the
@@ -73,6 +74,7 @@ class Servers:
 
     def came_back(self, server: Server) -> None:
         server.away_until, server.pause_s = 0.0, FIRST_PAUSE_S
+        server.n_answered += 1
 
     def _is_there(self, server: Server) -> bool:
         return self._clock() >= server.away_until

@@ -39,6 +39,9 @@ def serve(
     max_waiting: Annotated[int, typer.Option(min=1, help="completions that may wait; beyond: 429")] = 4096,
     max_body_mb: Annotated[float, typer.Option(min=0.001)] = 32.0,
     body_s: Annotated[float, typer.Option(min=0.1, help="seconds within which a body must have come")] = 30.0,
+    grace_s: Annotated[
+        float, typer.Option(min=0.1, help="seconds that SIGTERM leaves for what is being scored; then 503, and the end")
+    ] = 20.0,
 ) -> None:
     """Serve rewards over HTTP: /get_reward (OpenRLHF), /slime, /llama_factory, /score."""
     from autorule.rewards import RuleReward
@@ -60,7 +63,7 @@ def serve(
         raise MissingExtraError(error.name or "fastapi", "serve", "the reward server") from error
     config = ServeConfig(
         host=host, port=port, allow_hosts=tuple(allow_host or ()), workers=workers, max_waiting=max_waiting,
-        max_body_mb=max_body_mb, body_s=body_s,
+        max_body_mb=max_body_mb, body_s=body_s, grace_s=grace_s,
     )  # fmt: skip
     token = None
     if token_env is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from autorule.errors import ConfigError, in_words
+from autorule.errors import BackendError, ConfigError, in_words
 from autorule.rewards import RuleReward, Scored
 
 
@@ -34,10 +34,16 @@ class Batcher:
         self._waiting: deque[tuple[Item, asyncio.Future[Scored]]] = deque()
         self._executor = ThreadPoolExecutor(n_workers, thread_name_prefix="autorule-score")
         self._running: set[asyncio.Task[None]] = set()
+        self._asked_for: set[asyncio.Future[Scored]] = set()
 
     @property
     def n_waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def is_scoring(self) -> bool:
+        """Whether a thread is at work, for whomever."""
+        return bool(self._running)
 
     async def score(self, items: Sequence[Item]) -> list[Scored]:
         """The scores, in order. Raises FullError when there is no room, ConfigError when there never is,
@@ -47,14 +53,22 @@ class Batcher:
         if len(self._waiting) + len(items) > self._max_waiting:
             raise FullError(f"{len(self._waiting)} completions wait; there is room for {self._max_waiting}")
         loop = asyncio.get_running_loop()
-        futures = [loop.create_future() for _ in items]
+        futures: list[asyncio.Future[Scored]] = [loop.create_future() for _ in items]
+        self._asked_for.update(futures)
         self._waiting.extend(zip(items, futures, strict=True))
         loop.call_soon(self._start)  # after the other requests that are ready to be read
         try:
             return list(await asyncio.gather(*futures))
         finally:
+            self._asked_for.difference_update(futures)
             for future in futures:
                 future.cancel()  # nobody waits for it any more
+
+    def give_up(self) -> None:
+        """Ends the wait of every request with a BackendError: the server goes before the verifier has answered."""
+        for future in self._asked_for:
+            if not future.done():
+                future.set_exception(BackendError("the server is ending before this was scored; ask again"))
 
     def _start(self) -> None:
         while self._free_workers and self._waiting:

@@ -79,6 +79,16 @@ class Live:
         """Calls of the verifier so far, by all rule sets."""
         return sum((serving.reward.counts for serving in (self.now, *self._leaving)), self._counts_before)
 
+    @property
+    def is_scoring(self) -> bool:
+        """Whether a thread is still at work."""
+        return any(serving.batcher.is_scoring for serving in (self.now, *self._leaving))
+
+    def give_up(self) -> None:
+        """Answers whoever waits that the server is ending."""
+        for serving in (self.now, *self._leaving):
+            serving.batcher.give_up()
+
     def close(self) -> None:
         for serving in (self.now, *self._leaving):
             serving.batcher.close()

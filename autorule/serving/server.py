@@ -1,6 +1,8 @@
-"""Runs the reward server until it is told to stop; what is being scored is finished first."""
+"""Runs the reward server until it is told to stop; what is being scored is finished first, within a grace."""
 
+import asyncio
 import ipaddress
+import os
 import re
 import signal
 import socket
@@ -19,7 +21,8 @@ from autorule.serving.live import Live
 from autorule.serving.metrics import Metrics
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
-GRACE_S = 30
+SHARE_TO_FINISH = 0.8
+"""Of the grace. What is not scored by then is answered with 503, which takes a moment too."""
 
 
 class ServeConfig(Config):
@@ -32,6 +35,8 @@ class ServeConfig(Config):
     body_s: float = 30.0
     workers: int = 8
     max_waiting: int = 4096
+    grace_s: float = 20.0
+    """Within which the server has ended after SIGTERM; Kubernetes kills after 30 s."""
 
 
 def check_binding(config: ServeConfig, token: str | None) -> None:
@@ -76,13 +81,36 @@ def serve(reward: RuleReward, config: ServeConfig, token: str | None, followed: 
         access_log=False,  # it would show a token in a path
         log_level="warning",
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=config.grace_s,  # type: ignore[arg-type]  # seconds, whole or not
         server_header=False,
         lifespan="on",
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # uvicorn raises it once more when all is finished
-    uvicorn.Server(settings).run(sockets=[listener])
+    server = _Server(settings, live)
+    try:
+        server.run(sockets=[listener])
+    except SystemExit:
+        if server.left_scoring:  # a thread that hangs in the verifier would be waited for without end
+            sys.stderr.flush()
+            os._exit(0)
+        raise
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which answers whoever still waits when the grace runs out, rather than dropping the connection."""
+
+    def __init__(self, settings: uvicorn.Config, live: Live) -> None:
+        super().__init__(settings)
+        self._live = live
+        self.left_scoring = False
+        """Whether a thread was still at work when the grace had run out."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        grace_s = self.config.timeout_graceful_shutdown or 0
+        asyncio.get_running_loop().call_later(SHARE_TO_FINISH * grace_s, self._live.give_up)
+        await super().shutdown(sockets)
+        self.left_scoring = self._live.is_scoring
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,7 +7,10 @@ answered is asked again; and the server's key, which the replies quote, is nowhe
 import json
 import math
 import re
+import signal
+import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -19,6 +22,7 @@ from tests.commands import autorule
 from tests.conftest import PLANTED_KEY, make_rule_set
 from tests.garbled import kinds, reply_of
 from tests.integration.scripted_server import ScriptedServer, logprobs, shown
+from tests.integration.test_reward_server import call, free_port, running
 from tests.integration.test_token_scoring_faults import token_answer
 from tests.scripts import digest
 
@@ -66,6 +70,11 @@ def settings_for(server):
     }
 
 
+def tries(text):
+    """The most: one more after a fault that may pass; while a server is away, as many as fit between the waits."""
+    return 4 if fault_of(text) in ("status 502", "status 503", "status 504") else 2
+
+
 def sound_p_yes(text):
     return 0.9 if digest(text) % 2 else 0.1
 
@@ -91,7 +100,7 @@ def test_a_reward_function_loses_only_what_was_garbled(share, caplog):
             assert verdict.p_yes == pytest.approx(sound_p_yes(text)) and asked[text] == 1, text
         else:
             assert (verdict.verdict, verdict.p_yes, one.reward) == (None, None, None), text
-            assert verdict.failure.message and asked[text] <= 2, text
+            assert verdict.failure.message and asked[text] <= tries(text), text
             assert PLANTED_KEY[:14] not in verdict.failure.message
             assert one.reason
     assert PLANTED_KEY[:14] not in caplog.text and "Traceback" not in caplog.text
@@ -145,6 +154,35 @@ def test_a_scoring_run_loses_only_what_was_garbled(tmp_path, share):
         assert (run / FAILURES).is_file()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in files if PLANTED_KEY[:14].encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_a_reward_server_loses_only_what_was_garbled(tmp_path, share):
+    texts = texts_for(share)
+    settings = tmp_path / "reward.json"
+    (tmp_path / "rules.json").write_text(dump_rule_set(RULES), encoding="utf-8")
+    with ScriptedServer(answer) as verifier:
+        settings.write_text(json.dumps({"model": settings_for(verifier), "cache": {"enabled": False}}))
+        port = free_port()
+        command = [sys.executable, "-m", "autorule", "serve", str(tmp_path / "rules.json"), "--port", str(port)]
+        with running([*command, "--settings", str(settings)], port) as (url, process):
+
+            def ask(text):
+                return call(url, "/score", {"prompts": ["Name a fruit."], "completions": [text]})
+
+            with ThreadPoolExecutor(32) as clients:
+                answers = list(clients.map(ask, texts))
+            process.send_signal(signal.SIGTERM)
+            told = process.communicate()[1]
+        asked = asked_about(verifier)
+    for text, (status, reply) in zip(texts, answers, strict=True):
+        assert status == 200, (text, reply)
+        if fault_of(text) is None:
+            assert reply["rewards"] == [float(sound_p_yes(text) > 0.5)] and asked[text] == 1, text
+        else:
+            assert reply["rewards"] == [None] and reply["reasons"][0] and asked[text] <= tries(text), text
+            assert list(reply["verdicts"][0].values()) == [None], text
+    assert PLANTED_KEY[:14] not in json.dumps(answers) + told and "Traceback" not in told
 
 
 TOKEN_FAULTS = [name for name in NAMES if not name.startswith(("logprob", "finish_reason")) and "token" not in name]

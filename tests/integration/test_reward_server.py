@@ -10,13 +10,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from autorule.rules.rule_sets import dump_rule_set
 from tests.conftest import make_rule_set
+from tests.integration.scripted_server import Hang, ScriptedServer, wait_until
 
 DEADLINE_S = 60
 TOKEN = "a-token-of-some-length"
@@ -273,6 +276,31 @@ def test_a_killed_server_loses_only_what_was_under_way(tmp_path):
         assert all(outcome == [0.5] for outcome in outcomes if outcome != "error")
     with server(tmp_path, *no_cache(tmp_path), port=port) as (url, _):
         assert call(url, "/score", {"prompts": ["a"], "completions": ["pears"]})[1]["rewards"] == [0.5]
+
+
+@pytest.mark.parametrize("asleep", ["a server that hangs", "a thread that hangs"])
+def test_the_end_comes_within_the_grace_and_whoever_waits_is_told(tmp_path, asleep):
+    """The client has its answer, and the process is gone, while the verifier still says nothing."""
+    options = ("--grace-s", "2", "--workers", "1", *no_cache(tmp_path))
+    with ScriptedServer(lambda _: Hang()) as hanging:
+        if asleep == "a server that hangs":
+            verifier = ("--backend", "openai_compatible", "--base-url", hanging.base_url, "--model", "m")
+        else:
+            verifier = ("--backend", "scripted", "--model", "tests.scripts:never_answers")
+        rules = tmp_path / "rules.json"
+        rules.write_text(dump_rule_set(make_rule_set("Mention pears.")), encoding="utf-8")
+        port = free_port()
+        command = [sys.executable, "-m", "autorule", "serve", str(rules), *verifier, "--port", str(port), *options]
+        with running(command, port) as (url, process), ThreadPoolExecutor(2) as clients:
+            body = {"prompts": ["p"], "completions": ["pears"]}
+            asked = [clients.submit(call, url, "/score", body) for _ in range(2)]  # one is at work, one waits
+            wait_until(lambda: "autorule_completions_waiting 1.0" in call(url, "/metrics")[1], "one waits")
+            process.send_signal(signal.SIGTERM)
+            told = process.communicate(timeout=DEADLINE_S)[1]
+            assert process.returncode == 0 and "Traceback" not in told
+            for one in asked:
+                status, answer = one.result()
+                assert (status, answer["detail"]) == (503, "the server is ending before this was scored; ask again")
 
 
 def hostile_bodies():

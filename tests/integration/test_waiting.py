@@ -12,9 +12,10 @@ from autorule.config.models import ModelConfig
 from autorule.config.stages import Sampling
 from autorule.records import Failure
 from tests.conftest import messages
-from tests.integration.scripted_server import ScriptedServer
+from tests.integration.scripted_server import Dropped, ScriptedServer, completion, shown
 
 WAIT_S = 0.4
+CONCURRENCY = 4
 
 
 @pytest.mark.parametrize("headers", [{}, {"retry-after": "60"}, {"retry-after": "0"}, {"retry-after": "soon"}])
@@ -41,3 +42,46 @@ def test_all_waits_together_are_within_the_limit(monkeypatch, status, headers):
         backend.close()
     assert isinstance(result, Failure) and f"HTTP {status}" in result.message
     assert asked_for and sum(asked_for) <= WAIT_S + 1e-6
+
+
+@pytest.mark.parametrize("fault", ["502", "dropped"])
+def test_a_request_that_alone_gets_no_answer_is_tried_as_often_as_it_may(fault):
+    """Others are answered while it is asked: the server is there, and is neither waited for nor asked without end."""
+    others = Counted()
+
+    async def answer(body):
+        if "poison" not in shown(body):
+            await others.another()
+            return completion("Hello.")
+        await others.reach(others.n + CONCURRENCY)  # so one of those before them was answered, and was read
+        return Response("", 502) if fault == "502" else Dropped()
+
+    requests = [GenerateRequest(f"r{n}", "mining", messages(f"Hi {n}."), Sampling()) for n in range(300)]
+    requests.insert(1, GenerateRequest("poison", "mining", messages("poison"), Sampling()))
+    with ScriptedServer(answer) as server:
+        settings = {"max_retries": 2, "retry_wait_s": 0.001, "server_wait_s": 30, "concurrency": CONCURRENCY}
+        backend = OpenAICompatibleBackend(
+            ModelConfig(backend="openai_compatible", model="m", base_url=server.base_url, **settings)
+        )
+        results = {request.request_id: result for request, result in backend.generate(requests)}
+        backend.close()
+        n_asked = server.sent().count("poison")
+    assert [name for name, result in results.items() if isinstance(result, Failure)] == ["poison"]
+    assert n_asked == 3
+
+
+class Counted:
+    """What came so far, for whoever waits for more of it."""
+
+    def __init__(self):
+        self.n = 0
+        self._more = asyncio.Condition()
+
+    async def another(self):
+        async with self._more:
+            self.n += 1
+            self._more.notify_all()
+
+    async def reach(self, n):
+        async with self._more:
+            await self._more.wait_for(lambda: self.n >= n)
