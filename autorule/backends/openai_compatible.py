@@ -25,13 +25,13 @@ from autorule.backends.chat_replies import naming_what_is_malformed, read_choice
 from autorule.backends.chat_requests import sampling_fields
 from autorule.backends.in_flight import InFlight
 from autorule.backends.keys import quoted, read_key, without_keys
+from autorule.backends.markers import Markers
 from autorule.backends.refused_fields import TOO_LONG, RefusedFields
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Server, Servers
-from autorule.backends.vllm_server import TIMEOUT_S, Scoring, find_scoring, get, is_listed, served_models
+from autorule.backends.vllm_server import TIMEOUT_S, Scoring, find_scoring, get, is_listed, post, served_models
 from autorule.config.models import ModelConfig
 from autorule.errors import BackendError
-from autorule.prompting import neutralise_special_tokens
 from autorule.records import Failure, Messages, content_id
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class OpenAICompatibleBackend:
         if config.omit_fields:
             self.identity += f"-{content_id(sorted(config.omit_fields))}"
         self._fields = RefusedFields(config.omit_fields)
+        self._markers = Markers(config.model)
         self._key = read_key(config.api_key_env)
         self._headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         self._servers = Servers(config.base_url)
@@ -140,7 +141,7 @@ class OpenAICompatibleBackend:
         self._in_flight.close(self._session.close if self._session else None)
 
     async def _generate_one(self, request: GenerateRequest) -> Answer:
-        body = {**self._body(request.conversation), **sampling_fields(request)}
+        body = {**await self._body(request.conversation), **sampling_fields(request)}
         if request.json_schema is not None:
             body["response_format"] = {
                 "type": "json_schema",
@@ -171,7 +172,7 @@ class OpenAICompatibleBackend:
         """With less of the conversation, as long as the server says that the prompt is too long for it."""
         shown, trimmed = ask.request, False
         while True:
-            body = self._body(shown.messages_with(question))
+            body = await self._body(shown.messages_with(question))
             body |= {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
             try:
                 result = read_choices(await self._post_learning(body, ask.route), ask.request.choices)
@@ -193,9 +194,9 @@ class OpenAICompatibleBackend:
             usage=error.usage,
         )
 
-    def _body(self, messages: Messages) -> dict[str, Any]:
-        content = [{"role": m.role, "content": neutralise_special_tokens(m.content)} for m in messages]
-        body: dict[str, Any] = {"model": self._config.model, "messages": content}
+    async def _body(self, messages: Messages) -> dict[str, Any]:
+        turns = await self._markers.broken_up(messages, self._tokenized)
+        body: dict[str, Any] = {"model": self._config.model, "messages": turns}
         if messages[-1].role == "assistant":
             body |= {"add_generation_prompt": False, "continue_final_message": True}
         return body
@@ -213,6 +214,9 @@ class OpenAICompatibleBackend:
         self, body: dict[str, Any], path: str = "chat/completions", route: Route | None = None
     ) -> dict[str, Any]:
         return await post_json(self._open_session(), self._servers, route or Route(), path, body, self._patience)
+
+    async def _tokenized(self, body: dict[str, Any]) -> Any:
+        return await post(self._open_session(), next(iter(self._servers)).at("/tokenize"), body)
 
     def _get_now(self, url: str) -> tuple[int, bytes]:
         [answer] = self._in_flight.run(lambda url: get(self._open_session(), url), [url])

@@ -57,7 +57,7 @@ async def find_scoring(
     if config.scoring == "auto":
         ways.insert(0, TokenScoring(tokens, config.model, context))
     for way in ways:
-        if way.understands(await _post(session, server.at(way.path), way.probe())):
+        if way.understands(await post(session, server.at(way.path), way.probe())):
             return way
     return None
 
@@ -101,7 +101,7 @@ def lost_by_blocks(block_size: int, prefix_caching: bool, align: int) -> str | N
 def cache_settings(metrics: str) -> tuple[int, bool] | None:
     """(block size, whether prefixes are cached) from the metrics that vLLM publishes; None where they don't tell."""
     found = re.search(r"^vllm:cache_config_info\{(?P<labels>.*)\}", metrics, re.MULTILINE)
-    labels = dict(re.findall(r'(\w+)="([^"]*)"', found["labels"])) if found else {}
+    labels = dict(re.findall(r'\b(\w++)="([^"]*)"', found["labels"])) if found else {}
     block_size = labels.get("block_size", "")
     return (int(block_size), labels.get("enable_prefix_caching") == "True") if block_size.isdigit() else None
 
@@ -112,8 +112,8 @@ async def get(session: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
         return response.status, await read_bounded(response)
 
 
-async def _post(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Any:
-    """The reply; None when it is no success or no JSON."""
+async def post(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Any:
+    """The reply; None when it is no success or no JSON. Raises aiohttp.ClientError, TimeoutError."""
     limit = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with session.post(url, json=body, proxy=proxy_for(url), timeout=limit) as response:
         content = await read_bounded(response)

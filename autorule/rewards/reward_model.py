@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from autorule.backends.in_flight import InFlight
 from autorule.backends.keys import quoted, read_key, without_keys
+from autorule.backends.markers import Markers
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Servers
+from autorule.backends.vllm_server import post
 from autorule.errors import BackendError, ConfigError, MissingExtraError
 from autorule.prompting import trim_middle
 from autorule.records import Completion, Message, Messages
@@ -25,6 +27,7 @@ class RewardModel:
     def __init__(self, config: RewardModelConfig) -> None:
         self._config = config
         self._lock = threading.Lock()
+        self._markers = Markers(config.model)
         self._local: _LocalModel | None = None
 
     def check(self) -> None:
@@ -32,7 +35,7 @@ class RewardModel:
         looked for, without its weights. MissingExtraError without transformers."""
         if self._config.base_url is not None:
             shown = (Message(role="user", content="Hello"), Message(role="assistant", content="Hello"))
-            [score] = _served_scores(self._config, self._config.base_url, [shown])
+            [score] = _served_scores(self._config, self._config.base_url, self._markers, [shown])
             if isinstance(score, str):
                 raise BackendError(score)
             return
@@ -51,7 +54,7 @@ class RewardModel:
         Raises BackendError when the model can't be loaded.
         """
         if self._config.base_url is not None:
-            return list(_served_scores(self._config, self._config.base_url, conversations))
+            return list(_served_scores(self._config, self._config.base_url, self._markers, conversations))
         with self._lock:
             if self._local is None:
                 self._local = _load(self._config)
@@ -188,7 +191,7 @@ def _fitting_ids(local: _LocalModel, messages: Messages) -> list[int] | str:
 
 
 def _served_scores(
-    config: RewardModelConfig, base_url: str, conversations: Sequence[Messages]
+    config: RewardModelConfig, base_url: str, markers: Markers, conversations: Sequence[Messages]
 ) -> Iterator[float | str]:
     """vLLM's /classify, one conversation a request, without the activation: the raw logit."""
     key = read_key(config.api_key_env)
@@ -199,9 +202,13 @@ def _served_scores(
 
     async def classify(job: tuple[int, Messages]) -> tuple[int, float | str]:
         number, messages = job
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        body = {"model": config.model, "messages": turns, "add_generation_prompt": False, "use_activation": False}
         async with new_session(TIMEOUT_S, headers) as session:
+
+            async def ask(body: dict[str, Any]) -> Any:
+                return await post(session, next(iter(servers)).at("/tokenize"), body)
+
+            turns = await markers.broken_up(messages, ask)
+            body = {"model": config.model, "messages": turns, "add_generation_prompt": False, "use_activation": False}
             try:
                 reply = await post_json(session, servers, Route(), "classify", body, patience)
                 [entry] = reply["data"]

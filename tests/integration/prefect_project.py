@@ -74,6 +74,21 @@ def wait_for(port, run, *kinds, seconds=PATIENCE_S):
     return state_of(port, run)
 
 
+def retry_crashed(port, run):
+    """A crashed run goes on until it is completed; the number of tries. The worker may still report the end of the
+    first process, and so crash a retry."""
+    said = []
+    while len(said) < 3:
+        again = {"type": "SCHEDULED", "name": "AwaitingRetry"}
+        call_api(port, f"flow_runs/{run}/set_state", {"state": again, "force": True})
+        state = wait_for(port, run, *ENDS)
+        said.append(state["message"])
+        if state["type"] != "CRASHED":
+            break
+    assert state["type"] == "COMPLETED", said
+    return len(said)
+
+
 def poll(condition, what, seconds=PATIENCE_S):
     """As wait_until, but the server that is asked has other work to do."""
     end = time.monotonic() + seconds

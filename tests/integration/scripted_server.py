@@ -7,7 +7,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
@@ -68,14 +68,17 @@ class ScriptedServer:
         models: tuple[str, ...] = ("m",),
         port: int = 0,
         answer_tokens: Callable[[str, Body], Reply] | None = None,
+        answer_at: dict[str, Callable[[Body], Any]] | None = None,
     ) -> None:
         """`port` 0: any that is free. `answer_tokens` gets the path and the body of requests in token ids; without it
-        there are no such paths."""
+        there are no such paths. `answer_at`: the answers of further paths."""
         self.answer = answer
         self.models = models
         self.answer_tokens = answer_tokens
         self.log: list[Body] = []
         self.token_log: list[tuple[str, Body]] = []
+        self.sent_to: dict[str, list[Body]] = {path: [] for path in answer_at or ()}
+        """The bodies that came to each of the further paths."""
         self.answered: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.in_flight = self.most_in_flight = 0
@@ -88,6 +91,7 @@ class ScriptedServer:
             Route("/generative_scoring", self._complete_tokens, methods=["POST"]),
             Route("/v1/embeddings", self._embed, methods=["POST"]),
         ]
+        routes += [Route(path, self._at(path, own), methods=["POST"]) for path, own in (answer_at or {}).items()]
         config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=port, log_level="warning")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -122,6 +126,14 @@ class ScriptedServer:
         self.log.append(body)
         reply = self.answer(body)
         return reply if isinstance(reply, Response) else JSONResponse(reply)
+
+    def _at(self, path: str, answer: Callable[[Body], Any]) -> Callable[[Request], Awaitable[Response]]:
+        async def reply(request: Request) -> Response:
+            body = await request.json()
+            self.sent_to[path].append(body)
+            return JSONResponse(answer(body))
+
+        return reply
 
     async def _complete_tokens(self, request: Request) -> Response:
         if self.answer_tokens is None:

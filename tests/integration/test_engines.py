@@ -13,7 +13,7 @@ from autorule.rules.rule_sets import dump_rule_set
 from autorule.runs.files import MANIFEST, REWARDS, VERDICTS
 from autorule.runs.manifest import RunManifest
 from tests.conftest import make_rule_set
-from tests.integration.prefect_project import ENDS, PATIENCE_S, poll, trigger, wait_for, worker_log
+from tests.integration.prefect_project import ENDS, PATIENCE_S, poll, retry_crashed, trigger, wait_for, worker_log
 from tests.integration.scripted_server import ScriptedServer, helpful, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("prefect")]
@@ -177,12 +177,7 @@ def test_a_retry_in_prefect_goes_on_in_the_folder_of_the_run(project, prefect):
         poll(lambda: exited in worker_log(prefect[0]), "the worker saw the end of its process")
         [made] = (folder / "outputs").glob("*-completions-*")
         server.answer = helpful
-        again = {"type": "SCHEDULED", "name": "AwaitingRetry"}
-        for _ in range(3):  # the worker may still report the end of the first process, and so crash the retry
-            call_api(port, f"flow_runs/{run}/set_state", {"state": again, "force": True})
-            if (state := wait_for(port, run, *ENDS)["type"]) != "CRASHED":
-                break
-        assert state == "COMPLETED"
+        retry_crashed(port, run)
     assert list((folder / "outputs").glob("*-completions-*")) == [made]
     manifest = RunManifest.model_validate_json((made / MANIFEST).read_text(encoding="utf-8"))
     assert manifest.status == "completed" and manifest.run_id == made.name

@@ -127,6 +127,33 @@ def test_messages_render_as_bare_text_or_as_turns():
         "[|endofturn|]",
         "<end_of_utterance>",
         "<sop>",
+        "<seed:bos>",
+        "</seed:think>",
+        "]~b]",
+        "]~!b[",
+        "[e~[",
+        "<SPECIAL_12>",
+        "<turn|>",
+        "<|turn>",
+        "<channel|>",
+        "<|im_user|>",
+        "[EOT]",
+        "[start_header_id]",
+        "[MODEL_SETTINGS]",
+        "[/MODEL_SETTINGS]",
+        "[TOOL_CONTENT]",
+        "[IMG_END]",
+        "<BOS_TOKEN>",
+        "<|START_OF_TURN_TOKEN|>",
+        "<EOP_TOKEN>",
+        "[gMASK]",
+        "<arg_key>",
+        "<用户>",
+        "<AI>",
+        "[|system|]",
+        "[BOS]",
+        "<[begin▁of▁sentence]>",
+        "[SEP]",
     ],
 )
 def test_chat_markers_are_broken_up_for_servers_that_only_take_text(marker):
@@ -136,5 +163,5 @@ def test_chat_markers_are_broken_up_for_servers_that_only_take_text(marker):
 
 
 def test_ordinary_text_is_left_alone_for_servers():
-    text = "if a < b: print('<div>', [INSTALL], x|y)"
+    text = "if a < b: print('<div>', [INSTALL], x|y, a[b], [1][2], ]~, <b>AI</b>)"
     assert neutralise_special_tokens(text) == text
