@@ -132,7 +132,7 @@ def _without_style(element: "ElementTree.Element[str]") -> None:
     for declaration in element.attrib.pop("style", "").split(";"):
         name, _, value = (part.strip() for part in declaration.partition(":"))
         if name == "font":
-            size = re.search(r"[\d.]+px", value)
+            size = re.search(r"(?<![\d.])[\d.]++px", value)
             element.attrib["font-size"] = size[0] if size else "8.5px"
         elif name and name != "font-family":
             element.attrib[name] = THEMED.get(value.lower(), value)
