@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[2]
 N_FORKS = 10
 TRAINER = """
 import multiprocessing, os, sys
+import datasets, torch.utils.data
 from autorule.rewards import RuleReward
+
+datasets.disable_progress_bars()
 
 rules, base_url, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
 model = {"backend": "openai_compatible", "model": "m", "base_url": base_url, "timeout_s": 20, "max_retries": 0}
@@ -34,15 +37,29 @@ def in_child():
     step("child")
 
 
-context = multiprocessing.get_context("fork")
-step("first")
-for number in range(n):
-    target = (int, in_child)[number % 2]
-    child = context.Process(target=target)
+def fork(target):
+    child = multiprocessing.get_context("fork").Process(target=target)
     child.start()
     child.join()
     assert child.exitcode == 0
-    step(f"after {number}")
+
+
+def load_data():
+    loader = torch.utils.data.DataLoader(list(range(8)), num_workers=2, multiprocessing_context="fork")
+    assert len(list(loader)) == 8
+
+
+def map_data():
+    rows = datasets.Dataset.from_dict({"x": list(range(8))})
+    assert rows.map(lambda row: {"y": row["x"] + 1}, num_proc=4, load_from_cache_file=False)["y"][0] == 1
+
+
+ways = (lambda: fork(int), lambda: fork(in_child), load_data, map_data)
+step("first")
+for way in ways:
+    for number in range(n):
+        way()
+        step(f"after {ways.index(way)} {number}")
 if (pid := os.fork()) == 0:
     step("a child that ends as a process does")
     sys.exit(0)
