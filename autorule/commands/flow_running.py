@@ -1,13 +1,14 @@
 """Runs a flow for a command. What it reads and writes is looked at first: what runs a flow takes seconds to load."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from autorule.backends import check_cache
 from autorule.config.runs import RunConfig
-from autorule.errors import MissingExtraError
+from autorule.errors import ConfigError, MissingExtraError, in_words
 from autorule.preferences.readers import check_file
 from autorule.rules.rule_sets import load_rule_set
 from autorule.terminal.work import how_to_go_on, work_shown
@@ -19,13 +20,17 @@ DATA = ("completions", "pairs", "held_out")
 def run_flow(flow_name: str, config: RunConfig, prefect: bool | None) -> Any:
     """Runs a flow with its progress shown: as a Prefect flow run where there is a server, else as plain functions.
 
-    Raises InputError and RuleSetError for a file that is not there, ConfigError for a cache that can't be made.
+    Raises InputError and RuleSetError for a file that is not there, ConfigError for a cache that can't be made
+    and for a Prefect server that is away.
     """
     _check_places(config)
     flow = _load_flow(flow_name)
-    run: Callable[[RunConfig], Any] = flow if _use_prefect(prefect) else flow.fn
-    with work_shown(how_to_go_on(config.cache.enabled, config.run_id is not None)):
-        return run(config)
+    going_on = how_to_go_on(config.cache.enabled, config.run_id is not None)
+    with work_shown(going_on):
+        if not _use_prefect(prefect):
+            return flow.fn(config)
+        with _server_needed(going_on):
+            return flow(config)
 
 
 def forecast_evaluation(config: RunConfig) -> Any:
@@ -73,8 +78,36 @@ def _prefect_needed() -> Iterator[None]:
 
 
 def _use_prefect(asked: bool | None) -> bool:
-    if asked is not None:
-        return asked
+    return bool(_server_url()) if asked is None else asked
+
+
+def _server_url() -> str | None:
     from prefect.settings import PREFECT_API_URL
 
-    return bool(PREFECT_API_URL.value())
+    url: str | None = PREFECT_API_URL.value()
+    return url
+
+
+@contextmanager
+def _server_needed(going_on: str) -> Iterator[None]:
+    """Around a run in Prefect. Raises ConfigError when its server is away, before or while the run needs it."""
+    import httpx
+    from prefect.client.orchestration import get_client
+
+    server = urlsplit(_server_url() or "").netloc.rpartition("@")[2]  # without a password
+    with get_client(sync_client=True) as client:
+        fault = client.api_healthcheck() if server else None
+    if fault is not None:
+        raise ConfigError(
+            f"the Prefect server at {server} can't be reached: {in_words(fault)}; start it (autorule prefect start), "
+            "correct PREFECT_API_URL, or go on without it: --no-prefect"
+        )
+    try:
+        yield
+    except (httpx.RequestError, RuntimeError) as error:
+        asked = error.request.url.netloc.decode() if isinstance(error, httpx.RequestError) else str(error)
+        if not server or server not in asked:
+            raise
+        raise ConfigError(
+            f"the Prefect server at {server} went away: {in_words(error)}; {going_on}; --no-prefect goes on without it"
+        ) from error
