@@ -17,8 +17,9 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from autorule.errors import PromptError
+from autorule.errors import PromptError, in_words
 from autorule.records import Message, Messages, Record, Role
+from autorule.storage import read_text
 
 PLACEHOLDER = re.compile(r"\{([a-z][a-z_]*)\}")
 SECTION = re.compile(r"^@(system|user|assistant|question)[ \t]*$", re.MULTILINE)
@@ -98,7 +99,10 @@ def load_prompt(name: str) -> Prompt:
         path = Path(name)
         if not path.is_file():
             raise PromptError(f"prompt file {name!r} does not exist")
-        return Prompt(name=path.name.removesuffix(".txt"), text=path.read_text(encoding="utf-8"))
+        try:
+            return Prompt(name=path.name.removesuffix(".txt"), text=read_text(path))
+        except (OSError, UnicodeError) as error:
+            raise PromptError(f"prompt file {name!r} can't be read: {in_words(error)}") from error
     folder = resources.files("autorule.prompts")
     entry = folder / f"{name}.txt"
     if not entry.is_file():

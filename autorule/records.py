@@ -102,6 +102,10 @@ class CallCounts(Record):
         """The same calls, taken over from an earlier run: nothing is sent."""
         return CallCounts(cached=self.sent + self.cached)
 
+    def __sub__(self, earlier: "CallCounts") -> "CallCounts":
+        """What was counted since."""
+        return CallCounts(**{name: getattr(self, name) - getattr(earlier, name) for name in CallCounts.model_fields})
+
     def __add__(self, other: "CallCounts") -> "CallCounts":
         return CallCounts(
             sent=self.sent + other.sent,

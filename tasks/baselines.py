@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from autorule.backends import open_cached
 from autorule.backends.cached import CachedBackend
-from autorule.errors import BudgetSpentError
+from autorule.errors import BudgetSpentError, CacheError, DiskError, in_words
 from autorule.evaluation.baseline_table import write_baselines
 from autorule.evaluation.config import EvaluateConfig
 from autorule.evaluation.flips import flip_rates
@@ -92,7 +92,7 @@ def _measure_flips(run: Run, rule_set: RuleSet, config: EvaluateConfig, n_shards
     run.add_usage("evaluation", backend.counts)
     n_failed = len({failure.item_id.partition(":")[0] for failure in failures})
     seconds = time.monotonic() - started
-    results = results_text(len(drawn) - n_failed, n_failed, backend.counts, seconds, "completions")
+    results = results_text(len(drawn) - n_failed, n_failed, backend.counts, seconds)
     log.info("flips end: %s", results)
 
 
@@ -101,11 +101,11 @@ def _noting_failure(run: Run, what: str) -> Iterator[None]:
     """As for a shard: what is missing is noted, and the verdicts that were paid for are evaluated all the same."""
     try:
         yield
-    except BudgetSpentError:
+    except (BudgetSpentError, DiskError, CacheError):
         raise
     except Exception as error:
-        log.error("%s failed: %s", what, error, exc_info=error)
-        run.update(failed_shards=(*run.manifest.failed_shards, f"{what}: {error}"))
+        log.error("%s failed: %s", what, in_words(error), exc_info=error)
+        run.update(failed_shards=(*run.manifest.failed_shards, f"{what}: {in_words(error)}"))
 
 
 def _backend(run: Run, config: EvaluateConfig) -> CachedBackend:
@@ -121,7 +121,11 @@ def _sides(run: Run, n_shards: int) -> Iterator[Sides]:
 
 def _ask_once(run: Run, rule_set: RuleSet, backend: CachedBackend, sides: Sides) -> list[OneCall]:
     longest = rule_set.verification.max_conversation_chars
-    found, failures = one_call(sides, backend, longest, lambda: progress.advance(BASELINES_SHOWN, 1))
+
+    def answered() -> None:
+        progress.advance(BASELINES_SHOWN, calls=backend.new_counts())
+
+    found, failures = one_call(sides, backend, longest, answered)
     run.add_failures(failures)
     if len(failures) == 2 * len(sides):
         log.warning("one call about both: no answer at all, such as %s", failures[0].message)

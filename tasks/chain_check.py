@@ -74,7 +74,7 @@ def check_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
     checks: dict[str, ChainCheck] = {}
     failures = []
     for request, result in ask(backend, requests, parse, ASKS):
-        progress.advance("chain_check")
+        progress.advance("chain_check", calls=backend.new_counts())
         if isinstance(result, Failure):
             failures.append(result)
         else:

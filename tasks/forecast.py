@@ -184,7 +184,7 @@ def _verification(config: ExtractConfig) -> StageForecast:
 
 def _known(model: ModelConfig, cache: CacheConfig, requests: list[GenerateRequest]) -> dict[str, ModelOutput]:
     """Request id -> answer in the cache. No cache file is made where there is none."""
-    if not requests or not cache.enabled or not cache.path.exists():
+    if not requests or not cache.enabled or not cache.file.exists():
         return {}
     backend: CachedBackend = open_cached(model, cache)
     return backend.known(requests)

@@ -52,7 +52,7 @@ def interpret_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardRep
     """The interpretations of one shard of pairs, in the order of the pairs."""
     pairs = list(read_records(part_path(folder, PAIRS, shard), PreferencePair))
     interpretations = {(i, 0): given_interpretation(pair) for i, pair in enumerate(pairs) if pair.reasoning is not None}
-    progress.advance("interpretation", len(interpretations))
+    progress.advance("interpretation", len(interpretations), CallCounts(cached=len(interpretations)))
     failures: list[Failure] = []
     calls = CallCounts()
     if len(interpretations) < len(pairs):
@@ -74,7 +74,7 @@ def interpret_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardRep
 
         backend = open_cached(config.model, config.cache, budget_of(folder, config.budget))
         for request, result in ask(backend, requests, parse):
-            progress.advance("interpretation")
+            progress.advance("interpretation", calls=backend.new_counts())
             if isinstance(result, Failure):
                 failures.append(result)
             else:

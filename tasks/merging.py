@@ -11,6 +11,7 @@ from autorule.backends.cached import CachedBackend
 from autorule.backends.text_vectors import Vectoriser
 from autorule.config.stages import SynthesisConfig
 from autorule.errors import RunFailedError
+from autorule.extraction.answer_bounds import ran_on
 from autorule.extraction.merging import (
     apply_merge,
     build_request,
@@ -70,20 +71,27 @@ class Merger(NamedTuple):
     def ask_all(
         self, requests: Sequence[GenerateRequest], parse: Callable[[GenerateRequest, ModelOutput], Parsed]
     ) -> dict[str, Parsed]:
-        """Request id -> parsed answer. A call that fails is noted, and what it was about stays as it was."""
+        """Request id -> parsed answer. A call that fails is noted, and what it was about stays as it was; an answer
+        whose list ran on is counted."""
+
+        def parse_counted(request: GenerateRequest, output: ModelOutput) -> tuple[Parsed, bool]:
+            return parse(request, output), ran_on(request, output)
+
+        lists_cut = 0
         distinct = list({request.request_id: request for request in requests}.values())
         progress.announce("synthesis", len(distinct))
         started = time.monotonic()
         answers: dict[str, Parsed] = {}
         failures = []
-        for request, result in ask(self.backend, distinct, parse, self.config.asks):
-            progress.advance("synthesis")
+        for request, result in ask(self.backend, distinct, parse_counted, self.config.asks):
+            progress.advance("synthesis", calls=self.backend.new_counts())
             if isinstance(result, Failure):
                 failures.append(result)
             else:
-                answers[request.request_id] = result
+                answers[request.request_id], cut = result
+                lists_cut += cut
         self.run.add_failures(failures)
-        self.run.count(merges_failed=len(failures))
+        self.run.count(merges_failed=len(failures), lists_cut=lists_cut)
         counts = self.backend.take_counts()
         self.run.add_usage("synthesis", counts)
         if distinct:
@@ -114,7 +122,7 @@ def merge_once(merger: Merger, drafts: list[Draft]) -> tuple[list[Draft], list[D
         return drafts, []
     check_single_merge(drafts, merger.config)
     config, prompt = merger.config.model_copy(update={"review": False}), merger.prompt("prompt")
-    request = build_request(drafts, prompt, config)
+    request = build_request(drafts, prompt, config, merger.max_rule_chars)
     answers = merger.ask_all([request], lambda request, output: parse_merge(request, output, len(drafts)))
     if request.request_id not in answers:
         raise RunFailedError(f"the single merge of {len(drafts)} candidates failed; {FAILURES} says why")
@@ -127,7 +135,9 @@ def _merge(merger: Merger, drafts: list[Draft], groups: Sequence[tuple[Draft, ..
     """All drafts after these groups were merged. The members of a merge that failed stay as they were."""
     config, prompt = merger.config, merger.prompt("prompt")
     asked = {
-        request.request_id: (request, group) for group in groups for request in [build_request(group, prompt, config)]
+        request.request_id: (request, group)
+        for group in groups
+        for request in [build_request(group, prompt, config, merger.max_rule_chars)]
     }
     answers = merger.ask_all(
         [request for request, _ in asked.values()],
@@ -161,7 +171,7 @@ def split(merger: Merger, drafts: list[Draft], n_pairs: int) -> list[Draft]:
     if not compound:
         return drafts
     prompt = merger.prompt("split_prompt")
-    request = build_split(compound, prompt, merger.config)
+    request = build_split(compound, prompt, merger.config, merger.max_rule_chars)
     answers = merger.ask_all([request], lambda request, output: parse_split(request, output, len(compound)))
     parts = answers.get(request.request_id, {})
     parted = apply_split(compound, parts, prompt, merger.max_rule_chars)

@@ -4,12 +4,21 @@ from pathlib import Path
 
 from autorule.backends import open_backend, open_cached
 from autorule.backends.asking import ask
+from autorule.backends.base import GenerateRequest
 from autorule.config.models import ModelConfig
 from autorule.config.runs import ExtractConfig
 from autorule.errors import ParseError
-from autorule.extraction.mining import build_request, candidates_from, parse_rules
+from autorule.extraction.mining import build_request, candidates_from, is_cut, parse_rules
 from autorule.prompting import load_prompt, render_messages
-from autorule.records import CallCounts, CandidateRule, ChainCheck, Failure, Interpretation, PreferencePair
+from autorule.records import (
+    CallCounts,
+    CandidateRule,
+    ChainCheck,
+    Failure,
+    Interpretation,
+    ModelOutput,
+    PreferencePair,
+)
 from autorule.rules.linting import sets_aside
 from autorule.runs import progress
 from autorule.runs.budget import budget_of
@@ -32,8 +41,9 @@ def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
         mine_shard, run, "mining", n_shards, config, _model(config), INTERPRETATIONS, "interpretation_id"
     )
     n_candidates = run.join_parts(CANDIDATES, n_shards)
-    set_aside = of_ties = 0
+    set_aside = of_ties = lists_cut = 0
     for candidate in read_records(run.folder / CANDIDATES, CandidateRule):
+        lists_cut += "list_cut" in candidate.lint
         if sets_aside(candidate.lint):
             set_aside += 1
         elif candidate.control:
@@ -45,6 +55,7 @@ def mine_rules(run: Run, config: ExtractConfig, n_shards: int) -> None:
         candidates=n_candidates,
         candidates_set_aside=set_aside,
         candidates_of_ties=of_ties,
+        lists_cut=lists_cut,
     )
     run.stop_if_over_budget()
 
@@ -79,17 +90,22 @@ def mine_shard(folder: Path, shard: int, config: ExtractConfig) -> ShardReport:
         except ParseError as error:
             item_id = interpretation.interpretation_id
             failures.append(Failure(stage="mining", kind="parse", message=str(error), item_id=item_id))
+
+    def parse(request: GenerateRequest, output: ModelOutput) -> tuple[list[str], bool]:
+        return parse_rules(request, output), is_cut(request, output)
+
     backend = open_cached(_model(config), config.cache, budget_of(folder, config.budget))
     candidates: dict[str, list[CandidateRule]] = {}
-    for request, result in ask(backend, requests, parse_rules, config.mining.asks):
-        progress.advance("mining")
+    for request, result in ask(backend, requests, parse, config.mining.asks):
+        progress.advance("mining", calls=backend.new_counts())
         if isinstance(result, Failure):
             failures.append(result)
         else:
             interpretation = interpretations[request.request_id]
             pair = pairs[interpretation.row]
             asked = render_messages(pair.prompt)
-            found = candidates_from(interpretation, result, prompt, config.mining, asked, control=pair.tie)
+            rules, cut = result
+            found = candidates_from(interpretation, rules, prompt, config.mining, asked, pair.tie, cut)
             candidates[request.request_id] = found
     log_failures("mining", shard, failures, {key: chain.row for key, chain in interpretations.items()})
     results = [candidate for key in interpretations for candidate in candidates.get(key, ())]

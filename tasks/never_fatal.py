@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from autorule.errors import with_kind
+
 log = logging.getLogger(__name__)
 
 
@@ -13,4 +15,4 @@ def never_fatal() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - what is only shown must not end what was computed
-        log.warning("an artifact was not written: %r", error)
+        log.warning("an artifact was not written: %s", with_kind(error))

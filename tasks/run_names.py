@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 from autorule.config.models import EMBEDDED
 from autorule.report.text import visible
 from autorule.runs.files import RULE_SET
-from autorule.runs.run_folder import new_run_id
+from autorule.runs.run_ids import id_part, new_run_id
 
 DATA = ("pairs", "completions", "rules")
 """The setting that names the data, in the order in which they are looked for."""
@@ -33,7 +33,7 @@ def run_id_for(given: str | None, source: Path) -> str:
     run = None if context is None else context.flow_run
     if given is not None or run is None or run.created is None:
         return given or new_run_id(source)
-    return f"{run.created:%Y%m%d-%H%M%S}-{source.name.partition('.')[0]}-{run.id.hex[-4:]}"
+    return f"{run.created:%Y%m%d-%H%M%S}-{id_part(source)}-{run.id.hex[-4:]}"
 
 
 def _data_name(path: Path) -> str:

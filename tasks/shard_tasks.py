@@ -64,7 +64,7 @@ def shard_task(
             before = find_finished(folder / PARTS, stage, shard, key)
             if before is not None:
                 log.info("%s shard %d was finished before: %d results taken over", stage, shard, before.n_done)
-                progress.advance(stage, before.n_done)
+                progress.advance(stage, before.n_done, before.calls.as_cached())
                 return ShardReport(shard=shard, n_done=before.n_done, calls=before.calls.as_cached())
             failures = part_path(folder, FAILURES, shard)
             failures.unlink(missing_ok=True)  # of an attempt whose process died

@@ -17,8 +17,9 @@ from prefect import Task, unmapped
 from prefect.futures import PrefectFuture, as_completed
 from pydantic import BaseModel
 
+from autorule.backends import stopping
 from autorule.config.models import ModelConfig
-from autorule.errors import RunFailedError
+from autorule.errors import CacheError, DiskError, RunFailedError, in_words, with_kind
 from autorule.records import CallCounts, Failure, Stage
 from autorule.report.text import shortened
 from autorule.runs import progress
@@ -98,7 +99,7 @@ def run_shards(
     `model` is asked; `source` is the stage file whose parts go in, `item_id` the field that names their records. A
     shard that raises is noted in the manifest, with a Failure for each of the `n_results` of a record; the others go
     on. Returns the number of failures. Raises RunFailedError when there is nothing else, unless the run can do without
-    (`required`).
+    (`required`), DiskError and CacheError at once: what is asked then could not be kept.
     """
     stage_log = StageLog(run, stage, n_shards)
     outcomes = _run_all(task, run.folder, n_shards, config, stage, model)
@@ -116,9 +117,10 @@ def run_shards(
         else:
             rows = _rows_of(run.folder, source, shard)
             trace = None if in_flow_run() else outcome  # Prefect has shown it
-            log.error("%s shard %d (%s) failed: %s", stage, shard, rows, shortened(str(outcome), 300), exc_info=trace)
+            why = shortened(with_kind(outcome), 300)
+            log.error("%s shard %d (%s) failed: %s", stage, shard, rows, why, exc_info=trace)
             failures += _failures_of_shard(run.folder, source, shard, stage, item_id, n_results, outcome)
-            run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {outcome}"))
+            run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {in_words(outcome)}"))
     run.add_usage(stage, calls)
     run.add_failures(failures)
     stage_log.end(n_done, len(failures))
@@ -140,22 +142,35 @@ def _run_all(
         if runner.config.engine != "threads":  # what other processes report of their progress is not heard here
             for done in as_completed(futures):
                 report = _outcome(done)
-                progress.advance(stage, report.n_done if isinstance(report, ShardReport) else 0)
-        return [_outcome(future) for future in futures]
+                if isinstance(report, ShardReport):
+                    progress.advance(stage, report.n_done, report.calls)
+        return [_raised(_outcome(future)) for future in futures]
 
     def outcome(shard: int) -> ShardReport | BaseException:
         try:
             return task.fn(folder, shard, config)
         except Exception as error:  # noqa: BLE001 - one shard must not sink the run; run_shards reports it
-            return error
+            return _raised(error)
 
     pool = ThreadPoolExecutor(
         current_runner().config.workers or PARALLEL_SHARDS, thread_name_prefix=f"autorule-{stage}"
     )
     try:
         return list(pool.map(outcome, range(n_shards)))
+    except (DiskError, CacheError):
+        stopping.stop()  # nor may the shards at work ask on
+        pool.shutdown(cancel_futures=True)
+        stopping.begin()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _raised(outcome: ShardReport | BaseException) -> ShardReport | BaseException:
+    """The outcome, unless it is one after which nothing more should be asked: that is raised."""
+    if isinstance(outcome, DiskError | CacheError):
+        raise outcome
+    return outcome
 
 
 def _outcome(future: PrefectFuture[ShardReport]) -> ShardReport | BaseException:
@@ -175,7 +190,7 @@ def _failures_of_shard(
     n_results: Callable[[dict[str, Any]], int],
     error: BaseException,
 ) -> list[Failure]:
-    message = f"its shard failed: {type(error).__name__}: {error}"
+    message = f"its shard failed: {with_kind(error)}"
     with part_path(folder, source, shard).open(encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
     return [

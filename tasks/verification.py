@@ -73,7 +73,7 @@ def verify_shard(folder: Path, shard: int, config: VerifierConfig) -> ShardRepor
     n_done = 0
     for completion_id, verdicts in Verifier(backend, rule_set).verdicts(completions):
         rows = rows_of[completion_id]
-        progress.advance("verification", len(verdicts) * len(rows))
+        progress.advance("verification", len(verdicts) * len(rows), backend.new_counts())
         for index in rows:
             table.put(index, verdicts)
             rewards[index] = rule_reward(completions[index], verdicts, rule_set)

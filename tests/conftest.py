@@ -1,9 +1,12 @@
 """What several test files need: records in one line, prompts, a scripted model for every stage."""
 
+import os
+
 import pytest
 from hypothesis import settings
 
 from autorule.backends import close_backends
+from autorule.config.cache_place import user_cache_folder
 from autorule.config.stages import RewardConfig, VerificationConfig
 from autorule.preferences.completions import completion_id
 from autorule.preferences.fields import pair_id
@@ -80,6 +83,34 @@ def _no_shared_backends():
     """Back ends and caches belong to a process; a test must not find those of another."""
     yield
     close_backends()
+
+
+OWN_CACHE = user_cache_folder()
+
+
+def use_cache_folder(patch, folder):
+    """Answers that nobody named a file for must not be those of another test, nor come into the user's own cache. What
+    else is kept there stays: files of other packages, and the model for engines, which takes long to write."""
+    for name, other in (("HF_HOME", "huggingface"), ("MPLCONFIGDIR", "matplotlib")):
+        patch.setenv(name, os.environ.get(name, str(OWN_CACHE.with_name(other))))
+    (folder / "autorule").mkdir()
+    for model in OWN_CACHE.glob("*-bf16"):
+        (folder / "autorule" / model.name).symlink_to(model)
+    patch.setenv("XDG_CACHE_HOME", str(folder))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_folder_of_the_session(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        use_cache_folder(patch, tmp_path_factory.mktemp("cache"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _cache_folder_of_the_test(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        use_cache_folder(patch, tmp_path_factory.mktemp("cache"))
+        yield
 
 
 @pytest.fixture(scope="session")

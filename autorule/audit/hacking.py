@@ -74,7 +74,7 @@ def audit_rule_set(rule_set: RuleSet, pairs: Path, config: AuditConfig) -> Hacki
     progress.announce("audit", len({one.completion_id for one in completions}))
     for completion_id, own in Verifier(backend, rule_set).verdicts(completions):
         verdicts[completion_id] = own
-        progress.advance("audit")
+        progress.advance("audit", calls=backend.new_counts())
     return measure(probes, Judged(rule_set, verdicts), config, drawn, backend.identity, backend.counts)
 
 

@@ -5,7 +5,7 @@ completions_*.parquet that TRL writes under `log_completions`.
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -84,13 +84,18 @@ def _rows(path: Path, columns: dict[str, str]) -> Iterator[tuple[Path, int, dict
     """(file, row number, values under our names)."""
     for file in _files(path):
         checked = False
-        for row in read_rows(file):
+        for row in read_rows(file, lambda names: _used(names, columns)):
             if isinstance(row, BadRow):
                 raise InputError(f"{file} row {row.number}: {row.reason.message}")
             if not checked:
                 _check_columns(file, row, columns)
                 checked = True
             yield file, row.number, {**row.values, **{ours: row.values.get(own) for ours, own in columns.items()}}
+
+
+def _used(names: Sequence[str], columns: dict[str, str]) -> set[str]:
+    """The columns that are read: others may hold what has no value in Python."""
+    return {columns.get(name, name) for name in COLUMNS} | {name for name in names if name.startswith(RULE_COLUMN)}
 
 
 def _files(path: Path) -> list[Path]:

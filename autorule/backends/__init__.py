@@ -9,7 +9,8 @@ from pathlib import Path
 from autorule.backends.answer_store import AnswerStore
 from autorule.backends.base import Backend
 from autorule.backends.cached import CachedBackend
-from autorule.backends.forgiving import ForgivingStore, tell_once
+from autorule.backends.forgiving import ForgivingStore, say_once, tell_once
+from autorule.config.cache_place import USED_BEFORE, told_of_used_before
 from autorule.config.models import CacheConfig, ModelConfig
 from autorule.errors import ConfigError
 from autorule.runs.budget import Account, Budget
@@ -43,8 +44,10 @@ def open_for_training(model: ModelConfig, cache: CacheConfig) -> CachedBackend:
     if cache.enabled:
         try:
             store = ForgivingStore(_open_store(cache))
+            if cache.path is None and (told := told_of_used_before()) is not None:
+                say_once(told)
         except ConfigError as error:
-            tell_once(cache.path.resolve(), error)
+            tell_once(cache.path or USED_BEFORE, error)
     return CachedBackend(open_backend(model), store)
 
 
@@ -104,7 +107,7 @@ def _make_backend(config: ModelConfig) -> Backend:
 
 
 def _open_store(cache: CacheConfig) -> AnswerStore:
-    path = cache.path.resolve()
+    path = Path(os.path.realpath(cache.file))
     with _lock:
         if path not in _stores:
             _stores[path] = AnswerStore(path, max_bytes=int(cache.max_gb * 1e9))

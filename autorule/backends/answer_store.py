@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from autorule.errors import ConfigError, in_words
+from autorule.errors import CacheError, in_words
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS generations (
@@ -52,13 +52,14 @@ class StoreStats(NamedTuple):
 
 
 class AnswerStore:
-    """Thread-safe; several processes may use one file. Raises ConfigError when the file can't be used."""
+    """Thread-safe; several processes may use one file. Raises CacheError when the file can't be used."""
 
     def __init__(self, path: Path, max_bytes: int | None = None) -> None:
         self.path = path
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._writes = 0
+        self._unwritten: list[tuple[str, list[tuple]]] = []  # type: ignore[type-arg]
         with self._mendable("opened"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=120, check_same_thread=False)
@@ -135,6 +136,8 @@ class AnswerStore:
         return int((pages - free) * size)
 
     def _select(self, query: str, keys: Sequence[bytes]) -> Iterator[tuple]:  # type: ignore[type-arg]
+        if self._unwritten:
+            self._commit()
         for start in range(0, len(keys), KEYS_PER_QUERY):
             chunk = keys[start : start + KEYS_PER_QUERY]
             with self._mendable("read"), self._lock:
@@ -147,11 +150,19 @@ class AnswerStore:
             self._write(f"UPDATE {table} SET used_at = ? WHERE key = ?", [(now, key) for key in keys])
 
     def _write(self, statement: str, rows: list[tuple]) -> None:  # type: ignore[type-arg]
-        if not rows:
-            return
-        with self._mendable("written"), self._lock, self._connection:
-            self._connection.executemany(statement, rows)
-            self._writes += len(rows)
+        if rows:
+            self._commit((statement, rows))
+
+    def _commit(self, *written: tuple[str, list[tuple]]) -> None:  # type: ignore[type-arg]
+        """What a full disk refuses is kept, and tried again before anything else is looked up: nothing is asked whose
+        answer would be lost too."""
+        with self._mendable("written"), self._lock:
+            self._unwritten += written
+            with self._connection:
+                for statement, rows in self._unwritten:
+                    self._connection.executemany(statement, rows)
+            self._writes += sum(len(rows) for _, rows in self._unwritten)
+            self._unwritten.clear()
             check_size = self._writes >= WRITES_BETWEEN_SIZE_CHECKS
         if check_size and self.max_bytes is not None:
             self._writes = 0
@@ -162,7 +173,12 @@ class AnswerStore:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise ConfigError(
-                f"cache file {self.path} can't be {verb}: {in_words(error)}; free the disk, choose another file "
-                "with --cache, or run with --no-cache"
+            why, fix = in_words(error), "free its disk, " if isinstance(error, sqlite3.OperationalError) else ""
+            if isinstance(error, FileExistsError | NotADirectoryError):
+                why = "part of its path is a file"
+            elif self.path.is_dir():
+                why, fix = "it is a folder", ""
+            raise CacheError(
+                f"cache file {self.path} can't be {verb}: {why}; {fix}choose another file with --cache (cache.path), "
+                "or run with --no-cache"
             ) from error

@@ -39,10 +39,20 @@ def ask(
             if isinstance(parsed, Failure) and parsed.kind != "refused" and n_asked < asks:
                 again.append(request.again(result, parsed))
             else:
-                yield request, parsed
+                yield request, _with_setting(request, parsed) if isinstance(parsed, Failure) else parsed
         pending = again
         if not pending:
             return
+
+
+def _with_setting(request: GenerateRequest, failure: Failure) -> Failure:
+    """The failure with the setting that mends it. It is told to people only: a model that is asked again has none."""
+    if failure.kind != "truncated":
+        return failure
+    stage = "interpretation" if request.stage == "chain_check" else request.stage  # whose budget it has
+    n = request.sampling.max_tokens
+    told = f"{failure.message}; the answer ended at its budget of {n:,} tokens: raise {stage}.sampling.max_tokens"
+    return failure.model_copy(update={"message": told})
 
 
 def _parsed(

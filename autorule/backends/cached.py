@@ -49,11 +49,17 @@ class CachedBackend:
         self._account = account
         self.identity = backend.identity
         self.batch_size = backend.batch_size
-        self.counts = CallCounts()
+        self.counts = self._told = CallCounts()
+
+    def new_counts(self) -> CallCounts:
+        """The calls counted since this was asked last, for progress."""
+        before, self._told = self._told, self.counts
+        return self.counts - before
 
     def take_counts(self) -> CallCounts:
         """The calls counted since the last time."""
-        counts, self.counts = self.counts, CallCounts()
+        counts = self.counts
+        self.counts = self._told = CallCounts()
         return counts
 
     def known(self, requests: Sequence[GenerateRequest]) -> dict[str, ModelOutput]:

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 from autorule.backends.base import ChoiceProbabilities, output_from_text, probabilities_from_top_logprobs
 from autorule.backends.keys import quoted
 from autorule.backends.retrying import FailedExchangeError
+from autorule.errors import with_kind
 from autorule.records import FinishReason, ModelOutput, Usage
 
 FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
@@ -32,7 +33,7 @@ def naming_what_is_malformed(read: Callable[Parameters, Result]) -> Callable[Par
         except FailedExchangeError:
             raise
         except Exception as error:
-            message = f"the reply is malformed ({type(error).__name__}: {quoted(str(error), 100)}): {quoted(args[0])}"
+            message = f"the reply is malformed ({quoted(with_kind(error), 120)}): {quoted(args[0])}"
             raise FailedExchangeError("provider", message, transient=False) from error
 
     return reading

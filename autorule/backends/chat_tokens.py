@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from autorule.backends.base import ChoiceRequest, choice_of
-from autorule.errors import BackendError, MissingExtraError
+from autorule.errors import BackendError, MissingExtraError, first_line, in_words
 from autorule.prompting import QUESTION_SEPARATOR, neutralise_special_tokens
 from autorule.records import Failure, Messages
 
@@ -128,7 +128,7 @@ class ChatTokens:
             )
         except Exception as error:
             raise BackendError(
-                f"the chat template of {self._tokenizer.name_or_path} refuses the prompt: {error}"
+                f"the chat template of {self._tokenizer.name_or_path} refuses the prompt: {in_words(error)}"
             ) from error
         pieces: list[tuple[str, bool]] = []
         for message, slot in zip(turns, slots, strict=True):
@@ -163,5 +163,6 @@ def load_chat_tokens(name: str) -> ChatTokens:
     try:
         return ChatTokens(transformers.AutoTokenizer.from_pretrained(name))
     except (OSError, ValueError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise BackendError(f"can't load the tokenizer {name!r}: {first_line}; give its folder or hub name") from error
+        raise BackendError(
+            f"can't load the tokenizer {name!r}: {first_line(error)}; give its folder or hub name"
+        ) from error

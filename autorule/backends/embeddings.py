@@ -9,7 +9,7 @@ from autorule.backends.keys import read_key, without_keys
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Servers
 from autorule.config.stages import SimilarityConfig
-from autorule.errors import BackendError
+from autorule.errors import BackendError, in_words
 
 CONCURRENCY = 4
 TIMEOUT_S = 120.0
@@ -46,7 +46,7 @@ class EmbeddingsEndpoint:
         try:
             parts = dict(in_flight.run(embed, list(enumerate(batches))))
         except (FailedExchangeError, ValueError, LookupError, TypeError, OverflowError) as error:
-            reason = without_keys(str(error))
+            reason = without_keys(in_words(error))
             raise BackendError(
                 f"embeddings from {self._config.base_url} ({self._config.model}): {reason}; mend the server, or "
                 "set synthesis.similarity.method to 'tfidf'"

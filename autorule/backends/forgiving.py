@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,3 +47,8 @@ def tell_once(path: Path, error: ConfigError) -> None:
     if path not in _told:
         _told.add(path)
         log.warning("going on without the cache: %s", error)
+
+
+@cache
+def say_once(told: str) -> None:
+    log.warning("%s", told)

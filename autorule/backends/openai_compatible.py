@@ -203,11 +203,13 @@ class OpenAICompatibleBackend:
 
     async def _post_learning(self, body: dict[str, Any], route: Route | None = None) -> dict[str, Any]:
         """Posts; what a server refuses of the fields is left out, now and from then on."""
+        body = {**body, **self._config.extra_body}
         while True:
+            sent = self._fields.adapted(body)
             try:
-                return await self._post(self._fields.adapted({**body, **self._config.extra_body}), route=route)
+                return await self._post(sent, route=route)
             except FailedExchangeError as error:
-                if not self._fields.learn({**body, **self._config.extra_body}, error):
+                if not self._fields.learn(body, sent, error):
                     raise
 
     async def _post(

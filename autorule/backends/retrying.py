@@ -20,6 +20,7 @@ from autorule.backends.keys import body_without_keys, quoted
 from autorule.backends.proxies import proxy_for, shown_proxy
 from autorule.backends.reply_faults import fault_in, is_transient
 from autorule.backends.servers import Route, Servers
+from autorule.errors import with_kind
 from autorule.records import FailureKind, Usage
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ async def _post_once(session: aiohttp.ClientSession, url: str, body: dict[str, A
         message = f"no reply within {session.timeout.total} s ({type(error).__name__}){shown_proxy(url)}"
         raise FailedExchangeError("timeout", message, transient=True) from error
     except aiohttp.ClientError as error:
-        message = quoted(f"{type(error).__name__}: {error}") + shown_proxy(url)
+        message = quoted(with_kind(error)) + shown_proxy(url)
         away = isinstance(error, aiohttp.ClientConnectionError)
         raise FailedExchangeError("provider", message, transient=True, away=away) from error
     if response.status != 200:

@@ -6,7 +6,6 @@ in the prompt answers. Faults and latency can be injected.
 """
 
 import importlib
-import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,8 +22,9 @@ from autorule.backends.base import (
     choice_result,
     output_from_text,
 )
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, in_words
 from autorule.records import Failure, Messages, ModelOutput, Usage
+from autorule.storage import parse_json, read_text
 
 Script = Callable[[GenerateRequest], "ModelOutput | Failure | str"]
 ChoiceScript = Callable[[ChoiceRequest, Question], "float | ChoiceProbabilities | Failure"]
@@ -104,7 +104,7 @@ def open_script(spec: str) -> ScriptedBackend:
     try:
         factory = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"scripted model {spec!r}: {error}") from error
+        raise ConfigError(f"scripted model {spec!r}: {in_words(error)}") from error
     backend = factory()
     if not isinstance(backend, ScriptedBackend):
         raise ConfigError(f"scripted model {spec!r} returned {type(backend).__name__}, not a ScriptedBackend")
@@ -125,9 +125,9 @@ def _from_list(answers: Sequence[ModelOutput | Failure | str]) -> Script:
 
 def _from_file(path: Path) -> ScriptedBackend:
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        lines = [parse_json(line) for line in read_text(path).split("\n") if line.strip()]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"scripted model {str(path)!r}: {error}") from error
+        raise ConfigError(f"scripted model {str(path)!r}: {in_words(error)}") from error
 
     def entry_for(messages: Messages, key: str) -> dict[str, Any] | None:
         shown = "\n".join(message.content for message in messages)

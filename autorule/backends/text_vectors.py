@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autorule.config.stages import SimilarityConfig
-from autorule.errors import ConfigError, MissingExtraError
+from autorule.errors import ConfigError, MissingExtraError, first_line
 
 Vectoriser = Callable[[list[str]], Any]
 """Texts -> unit vectors as the rows of a matrix, sparse or dense; None when no text has a word."""
@@ -64,7 +64,9 @@ def _sentence_transformer(config: SimilarityConfig) -> Vectoriser:
     try:
         model = SentenceTransformer(config.model, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"synthesis.similarity.model {config.model!r} can't be loaded: {error}") from error
+        raise ConfigError(
+            f"synthesis.similarity.model {config.model!r} can't be loaded: {first_line(error)}"
+        ) from error
 
     def vectors(texts: list[str]) -> Any:
         return model.encode(

@@ -25,7 +25,7 @@ from autorule.backends.model_identity import model_identity
 from autorule.backends.prefix_scoring import PrefixScorer
 from autorule.backends.row_sampling import row_sampler
 from autorule.config.models import EMBEDDED, ModelConfig
-from autorule.errors import BackendError, MissingExtraError
+from autorule.errors import BackendError, MissingExtraError, first_line
 from autorule.records import Failure, FinishReason, ModelOutput, Usage
 
 
@@ -182,9 +182,8 @@ def _load_model(config: ModelConfig, device: str, dtype: Any) -> _Loaded:
         tokenizer = transformers.AutoTokenizer.from_pretrained(**source)
         model = transformers.AutoModelForCausalLM.from_pretrained(**source, dtype=dtype).to(device).eval()
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        first_line = str(error).strip().partition("\n")[0]
         raise BackendError(
-            f"can't load model {config.model!r}: {first_line}; give a folder or hub name of a transformers model"
+            f"can't load model {config.model!r}: {first_line(error)}; give a folder or hub name of a transformers model"
         ) from error
     eos = model.generation_config.eos_token_id
     eos_ids = {tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}

@@ -27,7 +27,7 @@ from autorule.backends.embedded import embedded_folder
 from autorule.backends.model_identity import model_identity
 from autorule.backends.vllm_server import lost_by_blocks
 from autorule.config.models import EMBEDDED, ModelConfig
-from autorule.errors import BackendError, MissingExtraError
+from autorule.errors import BackendError, MissingExtraError, first_line, with_kind
 from autorule.records import Failure, FinishReason, ModelOutput, Usage, content_id
 
 Item = TypeVar("Item")
@@ -143,7 +143,7 @@ class VllmEngineBackend:
             try:
                 return list(loaded.llm.generate([{"prompt_token_ids": p} for p in prompts], sampling, use_tqdm=False))
             except Exception as error:
-                raise BackendError(f"the vLLM engine failed: {type(error).__name__}: {error}") from error
+                raise BackendError(f"the vLLM engine failed: {with_kind(error)}") from error
 
     def _read_choices(self, loaded: _Loaded, asked: _Asked, output: Any) -> ChoiceProbabilities | Failure:
         logprobs = output.outputs[0].logprobs if output.outputs else None
@@ -152,7 +152,7 @@ class VllmEngineBackend:
             top: Any = logprobs[0] if logprobs else None
             sums = {choice: sum(probability_of(top[i].logprob) for i in group) for choice, group in ids.items()}
         except (TypeError, LookupError, ValueError) as error:
-            message = f"the engine returned no log-probabilities of the choices: {error}"
+            message = f"the engine returned no log-probabilities of the choices: {with_kind(error)}"
             return Failure(
                 stage=asked.request.stage, kind="provider", message=message, item_id=asked.request.request_id
             )
@@ -221,8 +221,7 @@ def _start(config: ModelConfig, dtype: str) -> _Loaded:
     try:
         llm = vllm.LLM(**{**arguments, **config.engine_args})
     except Exception as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise BackendError(f"the vLLM engine can't start with model {config.model!r}: {first_line}") from error
+        raise BackendError(f"the vLLM engine can't start with model {config.model!r}: {first_line(error)}") from error
     return _Loaded(llm, ChatTokens(llm.get_tokenizer()), int(llm.llm_engine.model_config.max_model_len))
 
 

@@ -18,6 +18,7 @@ from autorule.commands.options import (
 from autorule.commands.settings import mapping, settings_of
 from autorule.errors import RunFailedError
 from autorule.rules.rule_sets import load_rule_set
+from autorule.runs.input_files import together
 from autorule.terminal.audit import exploit_message, print_audit, unmeasured_message
 from autorule.terminal.console import print_error, print_json
 from autorule.terminal.work import how_to_go_on, work_shown
@@ -30,7 +31,9 @@ def register(app: typer.Typer) -> None:
 
 def audit(
     rule_set: RuleSetFile,
-    pairs: Annotated[Path, typer.Argument(help="preference pairs; the chosen side is the honest answer")],
+    pairs: Annotated[
+        list[Path], typer.Argument(metavar="PAIRS", help="preference pairs; the chosen side is the honest answer")
+    ],
     model: VerifierOptions,
     cache: CacheOptions,
     layout: PairOptions,
@@ -65,7 +68,7 @@ def audit(
     rules = load_rule_set(rule_set)
     check_place(out)
     with work_shown(how_to_go_on(config.cache.enabled)):
-        found = audit_rule_set(rules, pairs, config)
+        found = audit_rule_set(rules, together(pairs), config)
     write_findings(out, found.model_dump_json(indent=2), quiet=as_json)
     if as_json:
         print_json(found.model_dump(mode="json"))

@@ -24,7 +24,7 @@ def audit_training(
         Path, typer.Argument(help="rewards by step: .jsonl, .csv, .parquet, or TRL's folder of completions_*.parquet")
     ],
     columns: Annotated[
-        str | None, typer.Option(help="OURS=THEIRS,...; reward=NAME for a reward function of TRL")
+        list[str] | None, typer.Option(help="OURS=THEIRS,...; reward=NAME for a reward function of TRL")
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="rule fraction that is saturated (default: 0.95)")] = None,
     hold: Annotated[int | None, typer.Option(help="logged steps that it must last (default: 10)")] = None,

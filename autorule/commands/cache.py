@@ -1,6 +1,7 @@
 """`autorule cache`: which answers are kept."""
 
 import math
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,10 +23,7 @@ def register(app: typer.Typer) -> None:
 @cache_app.command("stats")
 def cache_stats(cache: CachePath = None, debug: Debug = False) -> None:
     """Show what the cache holds."""
-    path = cache or CacheConfig().path
-    if not path.exists():
-        raise ConfigError(f"there is no cache at {path}; give its file with --cache")
-    print_cache(AnswerStore(path).stats())
+    print_cache(_open(cache).stats())
 
 
 @cache_app.command("prune")
@@ -37,9 +35,14 @@ def cache_prune(
     """Remove the least recently used answers."""
     if not (math.isfinite(max_gb) and max_gb >= 0):
         raise ConfigError(f"--max-gb {max_gb}: give a number of gigabytes, 0 or more")
-    path = cache or CacheConfig().path
-    if not path.exists():
-        raise ConfigError(f"there is no cache at {path}; give its file with --cache")
-    store = AnswerStore(path)
+    store = _open(cache)
     typer.echo(f"removed {store.prune(int(max_gb * 1e9))} answers")
     print_cache(store.stats())
+
+
+def _open(named: Path | None) -> AnswerStore:
+    """Raises ConfigError for a file that is not there, or is no cache."""
+    path = named or CacheConfig().file
+    if not path.exists():
+        raise ConfigError(f"there is no cache at {path}; give its file with --cache")
+    return AnswerStore(path)

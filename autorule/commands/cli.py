@@ -1,14 +1,15 @@
 """The command line: which commands there are. What a command does is loaded when it is called."""
 
 import os
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from autorule import __version__
 from autorule.commands.late import LateCommand, LateGroup
 from autorule.commands.options import debugging
-from autorule.errors import AutoruleError, RunFailedError
+from autorule.errors import AutoruleError, DiskError, RunFailedError
+from autorule.terminal.streams import exit_code, streams_kept
 
 COMMANDS = (
     LateCommand("extract", "extract", "Mine a rule set from preference pairs."),
@@ -84,13 +85,22 @@ def _main(version: Annotated[bool, typer.Option("--version", help="show the vers
 def main() -> NoReturn:
     """Entry point: errors that a user can mend are one line."""
     os.environ.setdefault("TQDM_DISABLE", "1")  # model loaders draw bars of their own
+    with streams_kept() as stdout:
+        code = _run()
+    raise SystemExit(exit_code(code, stdout) if isinstance(code, int) else code)
+
+
+def _run() -> Any:
+    """Runs the command; its exit code."""
     try:
         app()
-    except AutoruleError as error:
+    except SystemExit as ended:
+        return ended.code or 0
+    except (AutoruleError, OSError) as error:
         if debugging():
             raise
         from autorule.terminal.console import print_error
 
-        print_error(str(error))
-        raise SystemExit(3 if isinstance(error, RunFailedError) else 2) from None
-    raise SystemExit(0)
+        print_error(str(error if isinstance(error, AutoruleError) else DiskError.of(error)))
+        return 3 if isinstance(error, RunFailedError) else 2
+    return 0

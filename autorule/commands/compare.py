@@ -9,7 +9,7 @@ from autorule.commands.findings import check_place, write_findings
 from autorule.commands.options import AsJson, Debug
 from autorule.errors import ConfigError, RunFailedError
 from autorule.terminal.comparison import print_comparison
-from autorule.terminal.console import err, shown_text
+from autorule.terminal.console import err, print_record, shown_text
 
 if TYPE_CHECKING:
     from autorule.evaluation.comparing import Compared
@@ -41,7 +41,7 @@ def compare(
     found = compare_runs(runs, rounds, seed)
     write_findings(out_file, found.model_dump_json(indent=2), quiet=True)
     if as_json:
-        print(found.model_dump_json(indent=2))
+        print_record(found)
     else:
         print_comparison(found)
     if unscored := [run for run in found.runs if run.n_unscored]:

@@ -21,7 +21,9 @@ from autorule.commands.options import (
 from autorule.commands.settings import mapping, run_settings, settings_of
 from autorule.errors import ConfigError, RunFailedError
 from autorule.runs.files import EVALUATION, MANIFEST
-from autorule.runs.run_folder import new_run_id
+from autorule.runs.input_files import together
+from autorule.runs.run_ids import new_run_id
+from autorule.terminal.console import print_record
 from autorule.terminal.evaluation import print_end, print_evaluation
 from autorule.terminal.runs import print_forecast
 
@@ -41,7 +43,9 @@ def evaluate(
     run: RunOptions,
     layout: PairOptions,
     settings: SettingOptions,
-    pairs: Annotated[Path | None, typer.Argument(help="held-out preference pairs, as for extract")] = None,
+    pairs: Annotated[
+        list[Path] | None, typer.Argument(metavar="PAIRS", help="held-out preference pairs, as for extract")
+    ] = None,
     verdicts: Annotated[
         Path | None,
         typer.Option(help="folder of a run on held-out pairs: its verdicts are read, no model is asked"),
@@ -78,7 +82,7 @@ def evaluate(
     --columns strength=NAME names how strong a preference was. Exit code 3 when results are missing: the verifier
     failed on too many pairs, or a part of the run failed. What was found is shown and written all the same.
     """
-    if (pairs is None) == (verdicts is None):
+    if (not pairs) == (verdicts is None):
         raise ConfigError("give the held-out pairs, or --verdicts with the folder of an evaluation")
     if dry_run and as_json:
         raise ConfigError("--dry-run shows a table, and --json an evaluation: give one of them")
@@ -101,7 +105,7 @@ def evaluate(
         _refuse({**options, **others, "dry_run": dry_run or None})
         folder, failed = _evaluate_anew(rule_set, verdicts, options)
     else:
-        evaluation = _settings({**options, "pairs": pairs, "rules": rule_set}, settings)
+        evaluation = _settings({**options, "pairs": together(pairs or []), "rules": rule_set}, settings)
         if dry_run:
             from autorule.commands.flow_running import forecast_evaluation
 
@@ -182,7 +186,7 @@ def _show(folder: Path, as_json: bool) -> None:
 
     found = read_evaluation(folder)
     if as_json:
-        print(found.model_dump_json(indent=2))
+        print_record(found)
         print(f"run folder: {folder}", file=sys.stderr)
         return
     print_evaluation(found)

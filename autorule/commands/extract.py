@@ -19,6 +19,7 @@ from autorule.commands.options import (
 )
 from autorule.commands.settings import mapping, run_settings, settings_of
 from autorule.config.runs import ExtractConfig
+from autorule.runs.input_files import together
 from autorule.terminal.runs import print_extraction, print_forecast, print_stability
 
 
@@ -28,7 +29,9 @@ def register(app: typer.Typer) -> None:
 
 
 def extract(
-    pairs: Annotated[Path, typer.Argument(help="preference pairs: .jsonl, .json, .csv or .parquet")],
+    pairs: Annotated[
+        list[Path], typer.Argument(metavar="PAIRS", help="preference pairs: .jsonl, .json, .csv, .parquet")
+    ],
     model: ModelOptions,
     cache: CacheOptions,
     run: RunOptions,
@@ -63,7 +66,7 @@ def extract(
     """Mine a rule set from preference pairs."""
     options = {
         **run_settings(model, cache, run, layout.columns),
-        "pairs": pairs,
+        "pairs": together(pairs),
         "limit": limit,
         "draw": draw,
         "keep_ties": keep_ties,

@@ -105,7 +105,7 @@ def _server_needed(going_on: str) -> Iterator[None]:
     try:
         yield
     except (httpx.RequestError, RuntimeError) as error:
-        asked = error.request.url.netloc.decode() if isinstance(error, httpx.RequestError) else str(error)
+        asked = error.request.url.netloc.decode() if isinstance(error, httpx.RequestError) else in_words(error)
         if not server or server not in asked:
             raise
         raise ConfigError(

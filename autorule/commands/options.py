@@ -36,9 +36,11 @@ Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="show 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing else there")]
 By = Annotated[str | None, typer.Option(help="name for the history (default: the user of this computer)")]
 Force = Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")]
-Columns = Annotated[str | None, typer.Option(help="OURS=THEIRS,...: which columns of the file to read")]
+Columns = Annotated[list[str] | None, typer.Option(help="OURS=THEIRS,...: which columns of the file to read")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="show calls, tokens and cost by stage; send no prompt")]
-CachePath = Annotated[Path | None, typer.Option("--cache", help="cache file (default: outputs/cache/answers.sqlite)")]
+CachePath = Annotated[
+    Path | None, typer.Option("--cache", help="cache file (default: ~/.cache/autorule/answers.sqlite)")
+]
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,9 @@ class PairOptions:
     """How a file of preference pairs is read."""
 
     columns: Columns = None
-    winner_values: Annotated[str | None, typer.Option(help="a=...,b=...,tie=...: values of the winner column")] = None
+    winner_values: Annotated[
+        list[str] | None, typer.Option(help="a=...,b=...,tie=...: values of the winner column")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from autorule.commands.settings import run_settings, settings_of
 from autorule.config.runs import ScoreConfig
 from autorule.errors import RunFailedError
 from autorule.runs.files import REWARDS
+from autorule.runs.input_files import together
 from autorule.terminal.runs import print_scoring
 
 
@@ -29,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def score(
-    completions: Annotated[Path, typer.Argument(help="rows of prompt and completion, or of messages")],
+    completions: Annotated[
+        list[Path], typer.Argument(metavar="COMPLETIONS", help="rows of prompt and completion, or of messages")
+    ],
     rules: Annotated[Path, typer.Option(help=RULE_SET_HELP)],
     model: VerifierOptions,
     cache: CacheOptions,
@@ -39,7 +42,7 @@ def score(
     debug: Debug = False,
 ) -> None:
     """Score completions against a rule set. Exit code 3 when none of them got a reward."""
-    options = {**run_settings(model, cache, run, columns), "completions": completions, "rules": rules}
+    options = {**run_settings(model, cache, run, columns), "completions": together(completions), "rules": rules}
     scoring = settings_of(ScoreConfig, options, settings)
     manifest = run_flow("score_completions", scoring, run.prefect)
     print_scoring(scoring.outputs / manifest.run_id, manifest)

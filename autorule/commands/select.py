@@ -11,7 +11,7 @@ from autorule.errors import NothingKeptError, RunFailedError
 from autorule.rules.rule_sets import load_rule_set
 from autorule.rules.saving import check_free, save_rule_set, user_name
 from autorule.statistics.records import Weightings
-from autorule.terminal.console import err
+from autorule.terminal.console import err, print_record
 from autorule.terminal.evaluation import print_weightings
 
 
@@ -99,6 +99,6 @@ def worse_than(found: Weightings) -> list[str]:
 
 def _show(weightings: Weightings, as_json: bool) -> None:
     if as_json:
-        print(weightings.model_dump_json(indent=2))
+        print_record(weightings)
     else:
         print_weightings(weightings)

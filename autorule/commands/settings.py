@@ -10,7 +10,9 @@ from autorule.config.stages import Config
 from autorule.errors import ConfigError
 
 
-def run_settings(model: ModelOptions, cache: CacheOptions, run: RunOptions, columns: str | None) -> dict[str, Any]:
+def run_settings(
+    model: ModelOptions, cache: CacheOptions, run: RunOptions, columns: list[str] | None
+) -> dict[str, Any]:
     """Fields of a RunConfig."""
     return {
         **run.settings(),
@@ -39,9 +41,11 @@ class _AnyModel(Config):
     model: dict[str, Any]
 
 
-def mapping(text: str | None, option: str) -> dict[str, str] | None:
-    if text is None:
+def mapping(options: str | list[str] | None, option: str) -> dict[str, str] | None:
+    """What an option maps, however often it is given. Raises ConfigError for a name that is given twice."""
+    if not options:
         return None
+    text = options if isinstance(options, str) else ",".join(options)
     entries = [entry.partition("=") for entry in text.split(",")]
     if any(not (name.strip() and value.strip()) for name, _, value in entries):
         raise ConfigError(f"{option} {text!r}: write name=value,name=value")

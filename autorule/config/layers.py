@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from autorule.config.stages import Config
 from autorule.errors import ConfigError, in_words
+from autorule.storage import read_text
 
 ConfigType = TypeVar("ConfigType", bound=Config)
 
@@ -20,10 +21,27 @@ def build_config(kind: type[ConfigType], *layers: dict[str, Any]) -> ConfigType:
     merged: dict[str, Any] = {}
     for layer in layers:
         _merge_into(merged, layer)
+    _refuse_no_text(merged)
     try:
         return kind.model_validate(merged)
     except ValidationError as error:
         raise ConfigError("; ".join(_told(kind, fault["loc"], fault) for fault in error.errors())) from error
+
+
+def _refuse_no_text(setting: Any, where: str = "") -> None:
+    """Raises ConfigError for a name of a file that is no UTF-8: it could stand in no manifest."""
+    if isinstance(setting, dict):
+        for name, value in setting.items():
+            _refuse_no_text(value, f"{where}.{name}".lstrip("."))
+    elif isinstance(setting, list | tuple):
+        for value in setting:
+            _refuse_no_text(value, where)
+    elif isinstance(setting, str | Path):
+        try:
+            str(setting).encode()
+        except UnicodeEncodeError as error:
+            shown = str(setting).encode(errors="backslashreplace").decode()
+            raise ConfigError(f"{where}: {shown} is no UTF-8 text; rename the file or folder") from error
 
 
 def _told(kind: type[BaseModel], loc: Sequence[int | str], fault: Any) -> str:
@@ -59,8 +77,8 @@ def _merge_into(target: dict[str, Any], layer: dict[str, Any]) -> None:
 def load_settings(path: Path) -> dict[str, Any]:
     """The settings of a TOML file. Raises ConfigError when it can't be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_text(path))
+    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"config file {str(path)!r}: {in_words(error)}") from error
 
 

@@ -5,7 +5,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from autorule.config.cache_place import default_cache_file
 from autorule.config.stages import Config, server_address
+from autorule.errors import in_words
 
 EMBEDDED = "embedded"
 """Name of the small model that comes from a package and shows the machinery without any download."""
@@ -85,8 +87,28 @@ class CacheConfig(Config):
     """Where answers are kept, so that nothing is asked, and paid for, twice."""
 
     enabled: bool = Field(True, description="keep answers, and use those that were kept")
-    path: Path = Field(Path("outputs/cache/answers.sqlite"), description="the file; made when it is not there")
+    path: Path | None = Field(
+        None, description="the file; answers.sqlite in ~/.cache/autorule (or $XDG_CACHE_HOME/autorule) when left out"
+    )
     max_gb: float = Field(20, gt=0, description="least recently used answers go when the file grows beyond this")
+
+    @field_validator("path")
+    @classmethod
+    def _same_from_everywhere(cls, path: Path | None) -> Path | None:
+        """Absolute, so that it stays the same file for a worker or a trainer that stands in another folder."""
+        if path is None:
+            return None
+        if "\0" in str(path):
+            raise ValueError(f"{str(path)!r} can't name a file")
+        try:
+            return path.expanduser().absolute()
+        except (RuntimeError, OSError) as error:
+            raise ValueError(f"{path} leads nowhere ({in_words(error)}): give the whole path") from error
+
+    @property
+    def file(self) -> Path:
+        """Where answers are kept. Raises ConfigError where nobody says and there is no home folder."""
+        return self.path or default_cache_file()
 
 
 class BudgetConfig(Config):

@@ -4,10 +4,11 @@ A config holds the *name* of the environment variable with an API key, never the
 store configs in clear.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from autorule.config.models import BudgetConfig, CacheConfig, ModelConfig
 from autorule.config.runner import RunnerConfig
@@ -25,6 +26,9 @@ Strategy = Literal["random", "stratified", "diverse", "contrastive"]
 """How pairs are drawn: `draw` of an extraction."""
 
 
+RUN_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"
+
+
 class RunConfig(Config):
     """What every flow has: the model, where results go, how work is cut into shards."""
 
@@ -34,13 +38,23 @@ class RunConfig(Config):
     )
     run_id: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        pattern=RUN_ID,
         description="name of the run's folder, under which a run that was stopped goes on; made up when left out",
     )
     cache: CacheConfig = Field(CacheConfig(), description="where answers are kept for the next run")
     budget: BudgetConfig = Field(BudgetConfig(), description="what the run may use up before it stops")
     runner: RunnerConfig = Field(RunnerConfig(), description="what works on the shards")
     columns: dict[str, str] = Field({}, description="our column name -> the file's column name")
+
+    @field_validator("run_id", mode="before")
+    @classmethod
+    def _names_a_folder(cls, run_id: Any) -> Any:
+        if isinstance(run_id, str) and not re.fullmatch(RUN_ID.strip("^$"), run_id):
+            raise ValueError(
+                f"{run_id[:60]!r} can't name a run folder: give a letter or digit, then up to 199 of letters, digits, "
+                "dots, - and _"
+            )
+        return run_id
 
     @property
     def models(self) -> dict[str, ModelConfig]:
@@ -61,7 +75,9 @@ class RunConfig(Config):
 class ExtractConfig(RunConfig):
     """Parameters of extract_rules: preference pairs in, a rule set out."""
 
-    pairs: Path = Field(description="file with the preference pairs: JSONL, JSON, CSV or Parquet")
+    pairs: Path = Field(
+        description="file with the preference pairs (JSONL, JSON, CSV or Parquet), or a pattern such as data/*.jsonl"
+    )
     winner_values: dict[str, str] = Field({}, description="a, b and tie -> the value in the winner column")
     limit: int | None = Field(None, ge=1, description="pairs drawn by seed; all valid ones when left out")
     draw: Strategy = Field("random", description="how `limit` pairs are drawn; stratified goes by the column `stratum`")
@@ -124,6 +140,6 @@ class ExtractConfig(RunConfig):
 class ScoreConfig(RunConfig):
     """Parameters of score_completions: completions and a rule set in, verdicts and rewards out."""
 
-    completions: Path = Field(description="file with prompts and the completions to score")
+    completions: Path = Field(description="file with prompts and the completions to score, or a pattern of such files")
     rules: Path = Field(description="rule set file, such as 03_rule_set.json of a run")
     shard_size: int = Field(2000, ge=1, description="completions in one task")

@@ -3,8 +3,9 @@
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from autorule.config.answer_budget import list_budget
 from autorule.config.forms import as_form, title_of
 
 CompletionView = Literal["final", "full"]
@@ -40,6 +41,7 @@ def server_address(url: str) -> str:
     return url.rstrip("/")
 
 
+MAX_RULE_CHARS = 300
 MAX_TOKENS = "most tokens of one answer, thinking included; a longer one is cut off and fails"
 TEMPERATURE = "0 takes the likeliest word each time; higher values draw more varied ones"
 TOP_P = "draws only among the likeliest words that together have this probability; 1 is all of them"
@@ -68,7 +70,8 @@ class InterpretationSampling(Sampling):
 
 
 class SynthesisSampling(Sampling):
-    """How a merged list of rules is drawn."""
+    """How a merged list of rules is drawn. The lists that are merged in one call are cut to half of `max_tokens`
+    (list_room in extraction/synthesis.py): an answer that repeats its list fits, and as much thinking."""
 
     max_tokens: int = Field(8192, ge=1, description=MAX_TOKENS)
 
@@ -104,12 +107,22 @@ class MiningConfig(Config):
         "chain", description="chain: the model's thinking; answer: what it says after it; both: one after the other"
     )
     max_rules: int = Field(8, ge=1, le=50, description="most rules that are asked for from one chain")
-    max_rule_chars: int = Field(300, ge=20, description="characters of a rule; longer candidates are set aside")
+    max_rule_chars: int = Field(
+        MAX_RULE_CHARS, ge=20, description="characters of a rule, a Chinese one is three; longer ones are set aside"
+    )
     max_chain_chars: int = Field(
         60_000, ge=200, description="characters of a chain that are shown; of longer ones the middle is left out"
     )
     asks: int = Field(2, ge=1, le=5, description="how often one chain may be asked about before it fails")
-    sampling: Sampling = Field(Sampling(), description="how lists of candidates are drawn")
+    sampling: Sampling = Field(Sampling(), validate_default=True, description="how lists of candidates are drawn")
+
+    @field_validator("sampling")
+    @classmethod
+    def _budget_fits_the_list(cls, sampling: Sampling, info: ValidationInfo) -> Sampling:
+        if "max_tokens" in sampling.model_fields_set or not {"max_rules", "max_rule_chars"} <= info.data.keys():
+            return sampling
+        budget = list_budget(info.data["max_rules"], info.data["max_rule_chars"])
+        return sampling.model_copy(update={"max_tokens": budget})
 
 
 class SimilarityConfig(Config):

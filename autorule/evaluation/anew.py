@@ -22,7 +22,8 @@ from autorule.records import RejectedRow
 from autorule.rules.rule_sets import RuleSet, dump_rule_set, load_rule_set
 from autorule.runs.files import EVALUATION, HELD_OUT_PAIRS, REJECTED_HELD_OUT, RULE_SET, VERDICTS, read_records
 from autorule.runs.manifest import Funnel, RunManifest, describe_input
-from autorule.runs.run_folder import Run, new_run_id
+from autorule.runs.run_folder import Run
+from autorule.runs.run_ids import new_run_id
 from autorule.statistics.matrix import UNSCORED, Bools, PairMatrix
 from autorule.statistics.records import Evaluation
 from autorule.statistics.rewarded import rewarded_scores

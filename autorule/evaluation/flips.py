@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from autorule.backends.base import Backend
+from autorule.backends.cached import CachedBackend
 from autorule.records import Completion, Failure, Verdict
 from autorule.rules.rule_sets import RuleSet
 from autorule.runs import progress
@@ -12,7 +12,7 @@ from autorule.verification.verifier import Verifier
 
 
 def flip_rates(
-    completions: Sequence[Completion], rule_set: RuleSet, backend: Backend
+    completions: Sequence[Completion], rule_set: RuleSet, backend: CachedBackend
 ) -> tuple[dict[str, dict[str, float | None]], list[Failure]]:
     """(what was changed -> rule id -> share of verdicts that changed with it, the failures). A share is None for rules
     that code decides, and where no completion has a verdict in both."""
@@ -32,13 +32,13 @@ def flip_rates(
 
 
 def _verdicts(
-    completions: Sequence[Completion], rule_set: RuleSet, backend: Backend, failures: list[Failure]
+    completions: Sequence[Completion], rule_set: RuleSet, backend: CachedBackend, failures: list[Failure]
 ) -> dict[str, list[Verdict]]:
     """Rule id -> verdicts in the order of the completions; failures are added to the list."""
     by_id = {}
     for completion_id, verdicts in Verifier(backend, rule_set).verdicts(completions):
         by_id[completion_id] = verdicts
         failures += [verdict.failure for verdict in verdicts if verdict.failure is not None]
-        progress.advance("flips", 1)
+        progress.advance("flips", calls=backend.new_counts())
     ordered = [by_id[completion.completion_id] for completion in completions]
     return {rule.rule_id: [verdicts[i] for verdicts in ordered] for i, rule in enumerate(rule_set.rules)}

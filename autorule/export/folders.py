@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
+from autorule.config.cache_place import cache_used_before
 from autorule.errors import ConfigError
 from autorule.export.rubrics import criteria, markdown, requirement_list
 from autorule.rewards.settings import RewardSettings
@@ -84,5 +85,7 @@ def _settings_text(settings: RewardSettings, target: str) -> str:
     changes: dict[str, object] = {"rules": Path(RULE_SET)}
     if target in NEEDS_A_NUMBER and settings.on_unscored == "none":
         changes["on_unscored"] = "error"
+    # What is left out is the user's cache folder, wherever the trainer stands, on this machine or another.
+    changes["cache"] = settings.cache.model_copy(update={"path": settings.cache.path or cache_used_before()})
     content = settings.model_copy(update=changes).model_dump(mode="json", exclude_none=True)
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autorule.errors import ConfigError, InputError
+from autorule.errors import ConfigError, InputError, in_words
 from autorule.records import Completion, Messages, RewardRecord, content_id
 
 
@@ -119,7 +119,9 @@ def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     try:
         table = pa.Table.from_pylist(list(rows))
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise InputError(f"the rows do not fit one table, a column has values of several kinds: {error}") from error
+        raise InputError(
+            f"the rows do not fit one table, a column has values of several kinds: {in_words(error)}"
+        ) from error
     if not table.num_rows:
         raise InputError(f"there is nothing to write to {path}: no row")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from autorule.backends.answer_text import json_values, whole_answer
 from autorule.backends.base import GenerateRequest
 from autorule.config.stages import InterpretationConfig, Sampling
 from autorule.errors import ParseError
+from autorule.extraction.answer_bounds import check_is_whole
 from autorule.preferences.sampling import draw
 from autorule.prompting import Prompt, fence_for, render_messages, trim_middle
 from autorule.records import ChainCheck, Interpretation, ModelOutput, PreferencePair
@@ -53,7 +54,7 @@ def build_request(
     pair: PreferencePair, interpretation: Interpretation, prompt: Prompt, config: InterpretationConfig, seed: int
 ) -> GenerateRequest:
     """The question which response a chain speaks for. `prompt` shows {prompt}, {response_one},
-    {response_two} and {chain}."""
+    {response_two} and {chain}. The answer is one number: the budget is that of a chain for the thinking before it."""
     responses = [trim_middle(render_messages(r), config.max_response_chars).text for r in (pair.chosen, pair.rejected)]
     if not chosen_is_first(interpretation, seed):
         responses.reverse()
@@ -74,7 +75,9 @@ def build_request(
 
 
 def parse_check(interpretation: Interpretation, request: GenerateRequest, output: ModelOutput, seed: int) -> ChainCheck:
-    """Whether the named winner is the chosen response. Raises ParseError when none is named, not even 0."""
+    """Whether the named winner is the chosen response. Raises ParseError when none is named, not even 0, and for an
+    answer that was cut off."""
+    check_is_whole(request, output)
     text = whole_answer(request.messages, output.text)
     winners = [value["winner"] for value in json_values(text) if isinstance(value, dict) and "winner" in value]
     winner = winners[-1] if winners else text.strip(" .\n")

@@ -13,8 +13,10 @@ from autorule.errors import ParseError
 from autorule.preferences.sampling import draw
 from autorule.prompting import Prompt, fence_for, render_messages, trim_middle
 from autorule.records import Interpretation, Messages, ModelOutput, Order, PreferencePair, content_id
+from autorule.rules.length import n_chars
 
 MIN_CHAIN_CHARS = 20
+"""In letters of English: a sentence of seven Chinese characters explains something."""
 
 
 def shown_order(pair: PreferencePair, seed: int) -> Order:
@@ -67,7 +69,7 @@ def parse_interpretation(
     if not output.reasoning and (output.finish_reason == "content_filter" or is_refusal(output.text)):
         raise ParseError("the model declined to explain")
     chain = output.reasoning or answer
-    if len(chain.strip()) - len(begun) < MIN_CHAIN_CHARS:
+    if n_chars(chain.strip()) - n_chars(begun) < MIN_CHAIN_CHARS:
         raise ParseError(f"the answer holds no explanation: {output.text[:80]!r}")
     longest = max(len(render_messages(response)) for response in (pair.chosen, pair.rejected))
     return Interpretation(

@@ -11,8 +11,15 @@ from typing import Any, NamedTuple, TypeGuard
 from autorule.backends.answer_text import json_values, list_item, whole_answer
 from autorule.backends.base import GenerateRequest
 from autorule.backends.text_vectors import Vectoriser
-from autorule.config.stages import SynthesisConfig
+from autorule.config.stages import MAX_RULE_CHARS, SynthesisConfig
 from autorule.errors import ParseError
+from autorule.extraction.answer_bounds import (
+    check_is_whole,
+    list_schema,
+    number_schema,
+    object_schema,
+    rule_schema,
+)
 from autorule.extraction.synthesis import Draft, distinct, join_same
 from autorule.prompting import Prompt, fence_for
 from autorule.records import ModelOutput, content_id
@@ -20,24 +27,15 @@ from autorule.rules.linting import lint_rule, sets_aside
 from autorule.rules.text import clean_rule, normalise_rule
 
 
-def object_schema(**properties: Any) -> dict[str, Any]:
-    """The JSON schema of an object with exactly these properties."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+def merge_schema(n_rules: int, max_chars: int) -> dict[str, Any]:
+    """No more rules than there were, each out of some of them."""
+    members = list_schema(number_schema(1, n_rules), most=n_rules, least=1)
+    return object_schema(rules=list_schema(object_schema(rule=rule_schema(max_chars), **{"from": members}), n_rules))
 
 
-NUMBER = {"type": "integer"}
-MERGE_SCHEMA = object_schema(
-    rules={
-        "type": "array",
-        "items": object_schema(rule={"type": "string"}, **{"from": {"type": "array", "items": NUMBER, "minItems": 1}}),
-    }
-)
-REVIEW_SCHEMA = object_schema(matches={"type": "array", "items": object_schema(statement=NUMBER, rule=NUMBER)})
+def review_schema(n_statements: int, n_rules: int) -> dict[str, Any]:
+    match = object_schema(statement=number_schema(1, n_statements), rule=number_schema(0, n_rules))
+    return object_schema(matches=list_schema(match, most=n_statements))
 
 
 class Merged(NamedTuple):
@@ -80,17 +78,23 @@ def synthesis_request(
     )
 
 
-def build_request(group: Sequence[Draft], prompt: Prompt, config: SynthesisConfig) -> GenerateRequest:
-    """The question how to merge one group. `prompt` shows {rules}, a numbered list, and may show {fence}."""
+def build_request(
+    group: Sequence[Draft], prompt: Prompt, config: SynthesisConfig, max_chars: int = MAX_RULE_CHARS
+) -> GenerateRequest:
+    """The question how to merge one group. `prompt` shows {rules}, a numbered list, and may show {fence}; `max_chars`
+    is the longest that a rule may be."""
     rules = numbered([draft.text for draft in group])
-    return synthesis_request("merge", {"rules": rules}, prompt, None if prompt.begun_answer else MERGE_SCHEMA, config)
+    schema = None if prompt.begun_answer else merge_schema(len(group), max_chars)
+    return synthesis_request("merge", {"rules": rules}, prompt, schema, config)
 
 
 def parse_merge(request: GenerateRequest, output: ModelOutput, n_rules: int) -> list[Merged]:
     """The merged rules of an answer: JSON with `rule` and `from`, or one plain line that replaces the whole group.
 
-    Raises ParseError for anything else: a number outside the group, several rules that do not say what they replace.
+    Raises ParseError for anything else: a number outside the group, several rules that do not say what they replace,
+    an answer that was cut off.
     """
+    check_is_whole(request, output)
     text = whole_answer(request.messages, output.text)
     found = [value["rules"] for value in json_values(text) if isinstance(value, dict) and _is_merge(value.get("rules"))]
     if not found:
@@ -141,7 +145,8 @@ def build_review(merge: Merge, prompt: Prompt, config: SynthesisConfig) -> Gener
     """The question where the doubtful and forgotten members belong. `prompt` shows {rules} and {statements}."""
     rules = numbered([rule.text for rule in merge.rules])
     statements = numbered([merge.group[number].text for number in merge.to_review])
-    return synthesis_request("review", {"rules": rules, "statements": statements}, prompt, REVIEW_SCHEMA, config)
+    schema = review_schema(len(merge.to_review), len(merge.rules))
+    return synthesis_request("review", {"rules": rules, "statements": statements}, prompt, schema, config)
 
 
 def parse_review(request: GenerateRequest, output: ModelOutput, n_statements: int, n_rules: int) -> dict[int, int]:
@@ -186,7 +191,8 @@ def drafts_of(group: Sequence[Draft], rules: Sequence[Merged]) -> list[Draft]:
 
 
 def last_list(request: GenerateRequest, output: ModelOutput, name: str) -> list[Any]:
-    """The list `name` of the last JSON object that has one. Raises ParseError when none has."""
+    """The list `name` of the last JSON object that has one. Raises ParseError when none has, or it was cut off."""
+    check_is_whole(request, output)
     values = json_values(whole_answer(request.messages, output.text))
     found = [value[name] for value in values if isinstance(value, dict) and isinstance(value.get(name), list)]
     if not found:

@@ -10,17 +10,16 @@ from autorule.backends.answer_text import json_values, list_item, whole_answer
 from autorule.backends.base import GenerateRequest
 from autorule.config.stages import MiningConfig
 from autorule.errors import ParseError
+from autorule.extraction.answer_bounds import check_is_whole, list_schema, object_schema, ran_on, rule_schema
 from autorule.prompting import Prompt, fence_for, trim_middle
 from autorule.records import CandidateRule, Interpretation, ModelOutput, content_id
 from autorule.rules.linting import lint_rule, sets_aside
 from autorule.rules.text import clean_rule, normalise_rule
 
-RULES_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"rules": {"type": "array", "items": {"type": "string"}}},
-    "required": ["rules"],
-    "additionalProperties": False,
-}
+
+def rules_schema(config: MiningConfig) -> dict[str, Any]:
+    """Twice the rules that are asked for: those that lint sets aside take no other's place."""
+    return object_schema(rules=list_schema(rule_schema(config.max_rule_chars), most=2 * config.max_rules))
 
 
 def build_request(interpretation: Interpretation, prompt: Prompt, config: MiningConfig) -> GenerateRequest:
@@ -36,7 +35,7 @@ def build_request(interpretation: Interpretation, prompt: Prompt, config: Mining
         stage="mining",
         messages=prompt.render({"chain": chain}, {"max_rules": str(config.max_rules), "fence": fence_for([chain])}),
         sampling=config.sampling,
-        json_schema=None if prompt.begun_answer else RULES_SCHEMA,
+        json_schema=None if prompt.begun_answer else rules_schema(config),
         prompt_sha256=prompt.sha256,
     )
 
@@ -44,12 +43,14 @@ def build_request(interpretation: Interpretation, prompt: Prompt, config: Mining
 def parse_rules(request: GenerateRequest, output: ModelOutput) -> list[str]:
     """The rules in an answer, which is JSON (perhaps fenced, perhaps with text around it) or a bulleted list.
 
-    An explicit empty list is an answer: this chain implies no rule. Of a list that was cut off, the last line is
-    dropped. Raises ParseError when there is neither JSON with rules nor a list.
+    An explicit empty list is an answer: this chain implies no rule. Of a bulleted list that was cut off, the last line
+    is dropped (is_cut tells so). Raises ParseError when there is neither JSON with rules nor a list, and for JSON that
+    was cut off.
     """
     text = whole_answer(request.messages, output.text)
     found = _json_rules(list(json_values(text)))
     if found is not None:
+        check_is_whole(request, output)
         return found
     lines = text.splitlines()
     if output.finish_reason == "length" and lines and not lines[-1].rstrip().endswith((".", "!", "?")):
@@ -60,6 +61,13 @@ def parse_rules(request: GenerateRequest, output: ModelOutput) -> list[str]:
     return rules
 
 
+def is_cut(request: GenerateRequest, output: ModelOutput) -> bool:
+    """Whether rules may be missing from an answer that was read: its list ran on to its bound, or is one of lines that
+    the token limit ended."""
+    of_lines = _json_rules(list(json_values(whole_answer(request.messages, output.text)))) is None
+    return ran_on(request, output) or (of_lines and output.finish_reason == "length")
+
+
 def candidates_from(
     interpretation: Interpretation,
     rules: list[str],
@@ -67,20 +75,23 @@ def candidates_from(
     config: MiningConfig,
     pair_prompt: str = "",
     control: bool = False,
+    cut: bool = False,
 ) -> list[CandidateRule]:
     """One candidate for each distinct rule of the chain, with its lint codes; at most `max_rules` good ones.
 
-    `pair_prompt` is the text of the pair's prompt, whose particulars no rule may repeat; `control` marks a tie.
+    `pair_prompt` is the text of the pair's prompt, whose particulars no rule may repeat; `control` marks a tie, and
+    `cut` a list that more rules may be missing from, which its last candidate says.
     """
     candidates: dict[str, CandidateRule] = {}
+    n_good = 0
     for text in map(clean_rule, rules):
         key = normalise_rule(text)
         if not key or key in candidates:
             continue
         codes = lint_rule(text, prompt.text, config.max_rule_chars, pair_prompt)
-        n_good = sum(not sets_aside(candidate.lint) for candidate in candidates.values())
         if n_good >= config.max_rules and not sets_aside(codes):
             codes = (*codes, "over_max_rules")
+        n_good += not sets_aside(codes)
         candidates[key] = CandidateRule(
             candidate_id=content_id("candidate", interpretation.interpretation_id, text),
             text=text,
@@ -89,7 +100,10 @@ def candidates_from(
             lint=codes,
             control=control,
         )
-    return list(candidates.values())
+    found = list(candidates.values())
+    if cut and found:
+        found[-1] = found[-1].model_copy(update={"lint": (*found[-1].lint, "list_cut")})
+    return found
 
 
 def _source_text(interpretation: Interpretation, config: MiningConfig) -> str:

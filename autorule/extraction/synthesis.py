@@ -19,6 +19,7 @@ from autorule.records import CandidateRule, DroppedCandidate, Rule
 from autorule.rules.sense import sense_of
 from autorule.rules.similarity import leader_clusters
 from autorule.rules.text import new_rule_id, normalise_rule
+from autorule.rules.wording import are_opposed, wording
 
 WIDER = 0.6
 """Each round of merging looks for clusters with so much of the similarity of the round before."""
@@ -46,7 +47,8 @@ class Dropped(NamedTuple):
 def fold(candidates: Iterable[CandidateRule], config: SynthesisConfig, vectorise: Vectoriser) -> list[Draft]:
     """Candidates that say the same in the same or nearly the same words, as one draft each; best supported first.
 
-    The text of a draft is the commonest wording, then the shortest.
+    The text of a draft is the commonest wording, then the shortest. Opposites can be as alike as two texts are: by
+    words alone only those of one wording fold; by vectors of a model, all that are not opposed (rules/wording.py).
     """
     same: dict[str, list[CandidateRule]] = {}
     for candidate in candidates:
@@ -55,11 +57,16 @@ def fold(candidates: Iterable[CandidateRule], config: SynthesisConfig, vectorise
     if config.fold_similarity == 1 or (vectors := vectors_of(drafts, vectorise)) is None:
         return drafts
     folded = []
-    senses: dict[Hashable, list[int]] = {}
+    by_words = config.similarity.method == "tfidf"
+    may_be_one: dict[Hashable, list[int]] = {}
     for index, draft in enumerate(drafts):
-        senses.setdefault(sense_of(draft.text), []).append(index)
-    for own in senses.values():  # "should" and "should not" differ in a word and mean opposite rules
-        clusters = leader_clusters(vectors[own], config.fold_similarity, max_size=len(drafts))
+        may_be_one.setdefault(wording(draft.text) if by_words else sense_of(draft.text), []).append(index)
+    for own in may_be_one.values():
+
+        def opposed(one: int, other: int, own: Sequence[int] = own) -> bool:
+            return not by_words and are_opposed(drafts[own[one]].text, drafts[own[other]].text)
+
+        clusters = leader_clusters(vectors[own], config.fold_similarity, max_size=len(drafts), apart=opposed)
         folded += [_draft([c for index in cluster for c in drafts[own[index]].candidates]) for cluster in clusters]
     return in_order(folded)
 

@@ -1,39 +1,47 @@
 """Completions to score: `prompt` and `completion` (strings or message lists), or one list of `messages`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from autorule.errors import ConfigError, InputError
 from autorule.preferences.messages import FieldError, as_id, as_messages, is_empty
-from autorule.preferences.readers import BadRow, Row, read_rows
+from autorule.preferences.reading import read_files
+from autorule.preferences.rows import BadRow, Row, column_names
 from autorule.records import Completion, Message, Messages, PreferencePair, RejectedRow, content_id
 
 COLUMNS = ("prompt", "completion", "messages", "id")
 
 
 def read_completions(path: Path, columns: dict[str, str]) -> Iterator[Completion | RejectedRow]:
-    """Every row of the file, in order. `columns` maps our names to the file's.
+    """Every row of the file, or of the files of a pattern, in order. `columns` maps our names to the file's.
 
     Raises InputError when the file is unreadable or has none of the columns, ConfigError for a name that is not ours.
     """
     if unknown := sorted(set(columns) - set(COLUMNS)):
         raise ConfigError(f"columns: {unknown[0]!r} is no column of ours; map one of {', '.join(COLUMNS)}")
-    checked = False
-    for row in read_rows(path):
-        if isinstance(row, BadRow):
-            yield RejectedRow(row=row.number, reasons=(row.reason,))
+    checked = None
+    for one in read_files(path, lambda _: {columns.get(name, name) for name in COLUMNS}):
+        if isinstance(one.row, BadRow):
+            yield one.rejected(one.row)
             continue
-        if not checked and (absent := sorted(set(columns.values()) - row.values.keys())):
-            raise InputError(f"{path} has no column {absent[0]!r} (--columns); it has {', '.join(row.values)}")
-        ours = {**row.values, **{name: row.values.get(theirs) for name, theirs in columns.items()}}
-        if not checked and not ({"prompt", "completion"} <= ours.keys() or "messages" in ours):
-            raise InputError(
-                f"{path} has neither prompt/completion nor messages; it has {', '.join(row.values)}; map "
-                "columns with --columns prompt=NAME,completion=NAME"
-            )
-        checked = True
-        yield read_completion_row(Row(row.number, ours))
+        values = one.row.values
+        ours = {**values, **{name: values.get(theirs) for name, theirs in columns.items()}}
+        if checked != one.file:
+            _check_columns(one.file, values, ours, columns)
+            checked = one.file
+        yield one.named(read_completion_row(Row(one.row.number, ours)))
+
+
+def _check_columns(file: Path, values: Mapping[str, Any], ours: Mapping[str, Any], columns: dict[str, str]) -> None:
+    has = column_names(values.keys())
+    if absent := sorted(set(columns.values()) - values.keys()):
+        raise InputError(f"{file} has no column {absent[0]!r} (--columns); it has {has}")
+    if not ({"prompt", "completion"} <= ours.keys() or "messages" in ours):
+        raise InputError(
+            f"{file} has neither prompt/completion nor messages; it has {has}; map columns with --columns "
+            "prompt=NAME,completion=NAME"
+        )
 
 
 def read_completion_row(row: Row) -> Completion | RejectedRow:

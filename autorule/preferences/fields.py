@@ -5,11 +5,11 @@ both lists, as in UltraFeedback-binarized), `prompt/response_a/response_b/winner
 `chosen/rejected`; and those of layouts.py. Other names come in through a mapping from our column name to the file's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from autorule.errors import ConfigError, InputError
-from autorule.preferences.layouts import is_public, our_columns
+from autorule.preferences.layouts import advice, layout_of, our_columns, score_columns
 from autorule.preferences.messages import (
     FieldError,
     as_id,
@@ -20,9 +20,11 @@ from autorule.preferences.messages import (
     parse_transcript,
     unshown_in,
 )
-from autorule.preferences.readers import Row
+from autorule.preferences.rows import Row, column_names
 from autorule.preferences.sampling import draw
+from autorule.preferences.showing import shown, writable
 from autorule.preferences.values import as_embedding, as_score, as_strength
+from autorule.preferences.winners import Side, Winners
 from autorule.records import Messages, Order, PreferencePair, RejectedRow, RejectionReason, content_id
 
 COLUMNS = (
@@ -41,13 +43,8 @@ COLUMNS = (
     "score_rejected",
     "strength",
 )
-WINNER_VALUES = {
-    "a": {"a", "model_a", "response_a", "a>b", "[[a]]"},
-    "b": {"b", "model_b", "response_b", "b>a", "[[b]]"},
-    "tie": {"tie", "tie (bothbad)", "both_bad", "bothbad", "a=b", "[[c]]", "same"},
-}
-
-
+FOR_DRAWS = ("stratum", "embedding", "strength")
+"""Read only where they are mapped: columns of these names may mean anything."""
 TIES = {"tie", "identical_responses"}
 """Reasons to reject a row that only say that nothing was preferred."""
 
@@ -70,11 +67,16 @@ class FieldMap:
         self.columns = columns or {}
         self.keep_ties = keep_ties
         self.slices = tuple(slices)
-        self.winner_values = {value.casefold(): side for side, value in (winner_values or {}).items()}
+        self._winners = Winners(winner_values)
+        self._named_winners = bool(winner_values)
         if unknown := sorted(set(self.columns) - set(COLUMNS)):
             raise ConfigError(f"columns: {unknown[0]!r} is no column of ours; map one of {', '.join(COLUMNS)}")
-        if unknown := sorted(set(winner_values or {}) - set(WINNER_VALUES)):
-            raise ConfigError(f"winner_values: {unknown[0]!r} is not a, b or tie")
+
+    def used(self, names: Collection[str]) -> set[str]:
+        """Those of a file's columns that are read."""
+        ours = {self.columns.get(name, name) for name in COLUMNS if name in self.columns or name not in FOR_DRAWS}
+        layout = layout_of(names)
+        return {*ours, *self.slices, *score_columns(names), *(layout.columns() if layout else ())}
 
     def check_layout(self, path: str, row: Row) -> None:
         """Raises InputError when the first row shows that the file has no preference columns at all."""
@@ -84,16 +86,20 @@ class FieldMap:
         for name in self.slices:
             if name not in row.values:
                 raise InputError(f"{path} has no column {name!r} to slice by; it has {_names(row)}")
-        known = self._has(row, "chosen", "rejected") or self._has(row, "response_a", "response_b", "winner")
-        if not (known or is_public(row.values)):
+        layout = layout_of(row.values)
+        has = {name for name in COLUMNS if self._has(row, name)} | (layout.gives if layout else frozenset())
+        if layout is not None and (layout.winner or layout.spelt):
+            has |= {"winner"}
+        if not ({"chosen", "rejected"} <= has or {"response_a", "response_b", "winner"} <= has):
             raise InputError(
                 f"{path} has neither chosen/rejected nor response_a/response_b/winner; it has {_names(row)}; "
-                "map columns with --columns chosen=NAME,rejected=NAME,prompt=NAME"
+                f"{advice(row.values)}"
             )
 
     def _in_our_columns(self, row: Row) -> Row:
         """The row with our columns, where its layout is a public one; a mapping leads to the same values."""
-        ours = {self.columns.get(name, name): value for name, value in our_columns(row.values).items()}
+        found = our_columns(row.values, self.columns, self._named_winners)
+        ours = {self.columns.get(name, name): value for name, value in found.items()}
         return Row(row.number, {**row.values, **ours})
 
     def read_pair(self, row: Row) -> PreferencePair | RejectedRow:
@@ -114,12 +120,13 @@ class FieldMap:
 
     def _from_chosen(self, row: Row, source_id: str | None, reasons: list[RejectionReason]) -> PreferencePair:
         prompt, chosen, rejected = self._chosen_messages(row)
-        best, worst = (as_score(self._get(row, name), name) for name in ("score_chosen", "score_rejected"))
+        for_chosen, for_rejected = self._score_columns(row)
+        best, worst = (as_score(row.values.get(name), name) for name in (for_chosen, for_rejected))
         if best is not None and worst is not None:
             if best == worst:
-                reasons.append(_reason("tie", f"score_chosen and score_rejected are both {best:g}"))
+                reasons.append(_reason("tie", f"{for_chosen} and {for_rejected} are both {best:g}"))
             elif best < worst:
-                reasons.append(_reason("scores_contradict", f"score_chosen {best:g} < score_rejected {worst:g}"))
+                reasons.append(_reason("scores_contradict", f"{for_chosen} {best:g} < {for_rejected} {worst:g}"))
         return self._pair(row, source_id, prompt, {"chosen": chosen, "rejected": rejected}, "a", None, reasons)
 
     def _chosen_messages(self, row: Row) -> tuple[Messages, Messages, Messages]:
@@ -150,29 +157,19 @@ class FieldMap:
         responses = {
             name: as_messages(self._get(row, name), name, "assistant") for name in ("response_a", "response_b")
         }
-        winner = self._winner(row)
+        told = self._get(row, "winner")
+        winner = self._winners.side(told).value
         if winner == "tie":
-            reasons.append(_reason("tie", f"winner is {self._get(row, 'winner')!r}: no response was preferred"))
+            said = winner if isinstance(told, Side) else told
+            reasons.append(_reason("tie", f"winner is {shown(said)}: no response was preferred"))
         order: Order = "rejected_first" if winner == "b" else "chosen_first"
         return self._pair(row, source_id, prompt, responses, winner, order, reasons)
 
-    def _winner(self, row: Row) -> str:
-        value = self._get(row, "winner")
-        text = str(value).strip().casefold()
-        if text in self.winner_values:
-            return self.winner_values[text]
-        for side, spellings in WINNER_VALUES.items():
-            if not self.winner_values and text in spellings:
-                return side
-        raise FieldError("unknown_winner", f"winner is {value!r:.60}, expected {self._known_winners()}")
-
-    def _known_winners(self) -> str:
-        """The values that count, and how to have others."""
-        if not self.winner_values:
-            return "a, b or tie; map it with --winner-values a=...,b=...,tie=..."
-        known = " or ".join(f"{value!r} ({side})" for value, side in self.winner_values.items())
-        unmapped = [side for side in WINNER_VALUES if side not in self.winner_values.values()]
-        return f"{known}; --winner-values maps no {' and no '.join(unmapped)}" if unmapped else known
+    def _score_columns(self, row: Row) -> tuple[str, str]:
+        ours = ("score_chosen", "score_rejected")
+        if any(name in self.columns for name in ours):
+            return self.columns.get(ours[0], ours[0]), self.columns.get(ours[1], ours[1])
+        return score_columns(row.values)
 
     def _pair(
         self,
@@ -186,7 +183,8 @@ class FieldMap:
     ) -> PreferencePair:
         (first_name, first), (second_name, second) = responses.items()
         if is_empty(prompt):
-            reasons.append(_reason("empty_prompt", "the prompt is empty"))
+            named = "" if self._has(row, "prompt") else "; no column prompt: name it with --columns prompt=NAME"
+            reasons.append(_reason("empty_prompt", f"the prompt is empty{named}"))
         for name, messages in responses.items():
             if is_empty(messages):
                 reasons.append(_reason(f"empty_{name}", f"{name} is empty"))
@@ -244,8 +242,8 @@ def _plain(messages: Messages) -> list[list[str]]:
 
 
 def _reason(code: str, message: str) -> RejectionReason:
-    return RejectionReason(code=code, message=message)
+    return RejectionReason(code=code, message=writable(message))
 
 
 def _names(row: Row) -> str:
-    return ", ".join(row.values) or "no columns"
+    return column_names(row.values.keys())

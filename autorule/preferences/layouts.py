@@ -1,102 +1,171 @@
-"""Layouts in which public preference sets are published, as our columns.
+"""Layouts in which public preference sets are published.
 
-Arena (two whole conversations and a winner), the 55k set of Arena (lists as JSON in CSV, a column for each outcome),
-HelpSteer3 (a preference from -3 to 3), ShareGPT (the conversation in `conversations`). They go before a mapping, which
-can only name part of what they mean.
+They go before a mapping, which can only name part of what they mean.
 """
 
-import json
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
-from autorule.preferences.messages import FieldError
+from autorule.preferences import public_sets as sets
+from autorule.preferences.public_sets import Values
+from autorule.preferences.winners import Side, Winners
 
-TRUE, FALSE = {"1", "1.0", "true"}, {"0", "0.0", "false", ""}
+
+class Layout(NamedTuple):
+    needs: frozenset[str]
+    """Columns by which it is known."""
+    read: Callable[[Values], dict[str, Any]]
+    """Our columns but for the winner."""
+    gives: frozenset[str]
+    """Their names."""
+    winner: Callable[[Values], Side] | None = None
+    spelt: str = ""
+    """Or the column that has the winner in words: those that are known, or those that the user names."""
+    responses: tuple[str, str] = ("", "")
+    """The columns of the two responses."""
+    looks_at: frozenset[str] = frozenset()
+    """Further columns that it reads where they are there."""
+    unless: frozenset[str] = frozenset()
+    """Columns with which it is another layout."""
+    winners: frozenset[str] = frozenset()
+    """Columns each of which may be mapped as the winner instead."""
+
+    def columns(self) -> frozenset[str]:
+        return self.needs | self.looks_at
 
 
-LAYOUTS = (
-    {"conversation_a", "conversation_b", "winner"},
-    {"prompt", "response_a", "response_b", "winner_model_a", "winner_model_b", "winner_tie"},
-    {"response1", "response2", "overall_preference"},
+def layout_of(names: Collection[str]) -> Layout | None:
+    """The layout of a file with these columns."""
+    has = set(names)
+    return next((one for one in LAYOUTS if one.needs <= has and has.isdisjoint(one.unless)), None)
+
+
+def our_columns(values: Values, mapped: Mapping[str, str], named_winners: bool) -> dict[str, Any]:
+    """Our columns of a row in one of these layouts; nothing for any other. `mapped` are columns that the user names:
+    of another column than those of the layout it is the user who knows. `named_winners`: and the winner's values.
+
+    Raises FieldError for a row that is not of the layout that its columns show.
+    """
+    if (layout := layout_of(values.keys())) is None:
+        return {}
+    ours = layout.read(values)
+    if layout.spelt:
+        value = values[layout.spelt]
+        ours["winner"] = value if named_winners else Winners().side(value)
+    elif layout.winner is not None and mapped.get("winner") not in layout.winners:
+        ours["winner"] = layout.winner(values)
+    known = {name: value for name, value in ours.items() if mapped.get(name, "") in {"", *layout.columns()}}
+    if named_winners and not isinstance(known.get("winner"), Side) and _is_turned(layout, mapped):
+        known["response_a"], known["response_b"] = known.get("response_b"), known.get("response_a")
+    return known
+
+
+def _is_turned(layout: Layout, mapped: Mapping[str, str]) -> bool:
+    """Whether the user, who says what the winner's values mean, calls the second response a."""
+    first, second = layout.responses
+    return bool(first) and (mapped.get("response_a") == second or mapped.get("response_b") == first)
+
+
+def advice(names: Collection[str]) -> str:
+    """How a file without pairs of any known layout can be read, as far as its columns show."""
+    has = set(names)
+    return next((text for columns, text in ADVICE if columns <= has), NO_ADVICE)
+
+
+def score_columns(names: Collection[str]) -> tuple[str, str]:
+    """The columns with the scores of the chosen and of the rejected response."""
+    return next((one for one in SCORES if set(one) <= set(names)), SCORES[0])
+
+
+SCORES = (
+    ("score_chosen", "score_rejected"),
+    ("chosen_score", "rejected_score"),
+    ("chosen_rating", "rejected_rating"),
+    ("chosen-rating", "rejected-rating"),
+    ("rating_chosen", "rating_rejected"),
 )
 
 
-def is_public(names: Collection[str]) -> bool:
-    """Whether a file with these columns has pairs in one of these layouts."""
-    return any(layout <= set(names) for layout in LAYOUTS)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
-def our_columns(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Our columns of a row in one of these layouts; nothing for any other. Raises FieldError for a row that is not of
-    the layout that its columns show."""
-    names = values.keys()
-    if {"conversation_a", "conversation_b"} <= names:
-        return _arena(values)
-    if {"winner_model_a", "winner_model_b", "winner_tie"} <= names:
-        return _arena_55k(values)
-    if {"response1", "response2", "overall_preference"} <= names:
-        return _helpsteer3(values)
-    if "conversations" in names and "prompt" not in names:
-        return {"prompt": values["conversations"]}
-    return {}
+def _renamed(first: str, second: str, **others: str) -> Callable[[Values], dict[str, Any]]:
+    named = {"response_a": first, "response_b": second, **others}
+    return lambda values: {ours: values[theirs] for ours, theirs in named.items()}
 
 
-def _arena(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The prompt is what both conversations begin with; what follows are the responses."""
-    one, other = values["conversation_a"], values["conversation_b"]
-    if not isinstance(one, list) or not isinstance(other, list):
-        raise FieldError("wrong_type", "conversation_a and conversation_b are no lists of messages")
-    shared = 0
-    while shared < min(len(one), len(other)) and one[shared] == other[shared]:
-        shared += 1
-    return {"prompt": one[:shared], "response_a": one[shared:], "response_b": other[shared:]}
+BOTH, PAIR = _names("response_a response_b"), _names("prompt response_a response_b")
+PROMPT = _names("prompt")
+LAYOUTS = (
+    Layout(
+        _names("conversation_a conversation_b winner"), sets.arena, PAIR, spelt="winner",
+        responses=("conversation_a", "conversation_b"), looks_at=_names("turn"),
+    ),
+    Layout(
+        _names("conversation_a conversation_b"), sets.arena, PAIR,
+        responses=("conversation_a", "conversation_b"), looks_at=_names("turn"),
+    ),
+    Layout(
+        _names("prompt response_a response_b winner_model_a winner_model_b winner_tie"), sets.arena_55k, PAIR,
+        sets.outcome, responses=("response_a", "response_b"),
+    ),
+    Layout(
+        _names("response1 response2 overall_preference"), sets.helpsteer3, PAIR,
+        partial(sets.by_sign, name="overall_preference"), responses=("response1", "response2"),
+        looks_at=_names("prompt context"),
+    ),
+    Layout(
+        _names("prompt response_1 response_2 preference_strength"), sets.helpsteer2, PAIR,
+        partial(sets.by_sign, name="preference_strength"), responses=("response_1", "response_2"),
+    ),
+    Layout(  # PPE
+        _names("prompt response_1 response_2 winner"), _renamed("response_1", "response_2", prompt="prompt"), PAIR,
+        spelt="winner", responses=("response_1", "response_2"),
+    ),
+    Layout(  # JudgeBench
+        _names("question response_A response_B label"), _renamed("response_A", "response_B", prompt="question"), PAIR,
+        spelt="label", responses=("response_A", "response_B"), unless=PROMPT,
+    ),
+    Layout(  # SHP, where 1 is the first
+        _names("history human_ref_A human_ref_B labels"), _renamed("human_ref_A", "human_ref_B", prompt="history"),
+        PAIR, partial(sets.by_code, name="labels", sides={"1": Side.A, "0": Side.B}),
+        responses=("human_ref_A", "human_ref_B"),
+    ),
+    Layout(
+        _names("instruction response1 response2 annotator1 annotator2 annotator3"), sets.pandalm, PAIR, sets.agreed,
+        responses=("response1", "response2"), looks_at=_names("input"), winners=frozenset(sets.ANNOTATORS),
+    ),
+    Layout(  # PKU-SafeRLHF, which tells two winners
+        _names("prompt response_0 response_1"), _renamed("response_0", "response_1"), BOTH,
+        responses=("response_0", "response_1"),
+    ),
+    Layout(  # ShareGPT
+        _names("conversations"), lambda values: {"prompt": values["conversations"]}, PROMPT, unless=PROMPT,
+    ),
+    Layout(  # distilabel's Orca pairs
+        _names("input chosen rejected status"), sets.rated, PROMPT, looks_at=_names("system"), unless=PROMPT,
+    ),
+    Layout(
+        _names("instruction chosen rejected"), sets.asked, PROMPT, looks_at=_names("input system"), unless=PROMPT,
+    ),
+    Layout(_names("question chosen rejected"), sets.asked, PROMPT, looks_at=_names("system"), unless=PROMPT),
+)  # fmt: skip
 
-
-def _arena_55k(values: Mapping[str, Any]) -> dict[str, Any]:
-    texts = {name: _only_text(values.get(name), name) for name in ("prompt", "response_a", "response_b")}
-    told = {side: _is_true(values[name], name) for side, name in OUTCOMES.items()}
-    won = [side for side, is_it in told.items() if is_it]
-    if len(won) != 1:
-        raise FieldError("unknown_winner", f"{', '.join(OUTCOMES.values())} name {len(won)} outcomes, expected one")
-    return {**texts, "winner": won[0]}
-
-
-OUTCOMES = {"a": "winner_model_a", "b": "winner_model_b", "tie": "winner_tie"}
-
-
-def _only_text(value: Any, name: str) -> str:
-    """The text of a list of one, as JSON. Longer ones are conversations that went apart after the first turn."""
-    try:
-        texts = json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError):
-        texts = None
-    if not isinstance(texts, list) or not texts or not isinstance(texts[0], str):
-        raise FieldError("wrong_type", f"{name} is {value!r:.60}, expected a list of texts as JSON")
-    if len(texts) > 1:
-        raise FieldError(
-            "several_turns",
-            f"{name} has {len(texts)} turns, which differ between the responses: no one prompt is shared",
-        )
-    return texts[0]
-
-
-def _is_true(value: Any, name: str) -> bool:
-    told = str(value).strip().casefold()
-    if told not in TRUE | FALSE:
-        raise FieldError("unknown_winner", f"{name} is {value!r:.40}, expected 0 or 1")
-    return told in TRUE
-
-
-def _helpsteer3(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Below 0 the first response is better, above 0 the second."""
-    try:
-        preference = float(values["overall_preference"])
-    except (TypeError, ValueError, OverflowError):
-        raise FieldError(
-            "unknown_winner", f"overall_preference is {values['overall_preference']!r:.40}, expected -3 to 3"
-        ) from None
-    if not -3 <= preference <= 3:
-        raise FieldError("unknown_winner", f"overall_preference is {preference:g}, expected -3 to 3")
-    winner = "a" if preference < 0 else "b" if preference > 0 else "tie"
-    own = {"response_a": values["response1"], "response_b": values["response2"], "winner": winner}
-    return own if "prompt" in values else {**own, "prompt": values.get("context")}
+BY_ROWS = "write a row for each pair, with prompt, chosen and rejected"
+ADVICE = (
+    (
+        _names("response_0 response_1 better_response_id"),
+        "say which winner counts, such as --columns winner=better_response_id --winner-values a=0,b=1",
+    ),
+    (
+        _names("response_0 response_1 safer_response_id"),
+        "say that it counts: --columns winner=safer_response_id --winner-values a=0,b=1",
+    ),
+    (_names("prompt answers"), f"answers are lists, in which some may rank alike: {BY_ROWS}"),
+    (_names("instruction completions"), f"completions are lists, in which some may rank alike: {BY_ROWS}"),
+    (_names("prompt response helpfulness"), f"each row holds one rated response: {BY_ROWS}"),
+)
+"""Columns of other public sets -> what to do."""
+NO_ADVICE = "map columns with --columns chosen=NAME,rejected=NAME,prompt=NAME"

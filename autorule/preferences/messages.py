@@ -5,11 +5,13 @@ transcript with `\\n\\nHuman: ` and `\\n\\nAssistant: ` (hh-rlhf). `read_message
 from: files, trainers, the reward server.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
+from autorule.preferences.encodings import not_utf8_text
+from autorule.preferences.showing import shown, writable
+from autorule.preferences.strict_json import JsonError, UnusableJsonError, loads
 from autorule.records import Message, Messages, RejectionReason, Role
 
 ROLE_NAMES: dict[str, Role] = {
@@ -22,6 +24,7 @@ TEXT_BLOCKS = {"text": "text", "input_text": "text", "output_text": "text", "ref
 TRANSCRIPT_TURN = re.compile(r"\n\n(Human|Assistant):[ ]?")
 
 PYTHON_LIST = re.compile(r"\s*\[\{'(?:role|content|from)'\s*:")
+JSON_LIST = re.compile(r"""\s*\[\{"(?:role|content|from|value)"\s*:""")
 
 
 class FieldError(Exception):
@@ -29,7 +32,7 @@ class FieldError(Exception):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.reason = RejectionReason(code=code, message=message)
+        self.reason = RejectionReason(code=code, message=writable(message))
 
 
 def is_transcript(value: Any) -> bool:
@@ -49,7 +52,7 @@ def as_messages(value: Any, column: str, role: Role) -> Messages:
     if isinstance(value, str) and value.lstrip().startswith("[{"):
         if PYTHON_LIST.match(value):
             raise FieldError("not_json", f"{column} is a list as Python prints it; write message lists as JSON")
-        value = _json_messages(value)
+        value = _json_messages(value, column)
     if isinstance(value, str):
         return (Message(role=role, content=_checked(value, column)),)
     if isinstance(value, Mapping):
@@ -66,7 +69,7 @@ def as_messages(value: Any, column: str, role: Role) -> Messages:
 
 def as_id(value: Any) -> str | None:
     """A row's own id as text that can be written; None when it has none."""
-    return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
+    return None if value is None else writable(str(value))
 
 
 def is_empty(messages: Messages) -> bool:
@@ -88,10 +91,16 @@ def common_prefix(first: Messages, second: Messages) -> int:
     return n
 
 
-def _json_messages(text: str) -> Any:
+def _json_messages(text: str, column: str) -> Any:
+    """The messages of a JSON text; the text itself, where it is none. Raises FieldError for a list that is cut off from
+    use by what stands in it."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = loads(text)
+    except UnusableJsonError as error:
+        if not JSON_LIST.match(text):
+            return text
+        raise FieldError(error.code, f"{column}: {error}") from error
+    except JsonError:
         return text
     looks_right = isinstance(value, list) and all(isinstance(m, dict) and {"role", "from"} & m.keys() for m in value)
     return value if looks_right else text
@@ -108,7 +117,7 @@ def read_message(item: Any, where: str, check: Callable[[str, str], str]) -> Mes
     told = str(item["role"] if "role" in item else item["from"])
     role = ROLE_NAMES.get(told, told)
     if role not in get_args(Role):
-        raise FieldError("unknown_role", f"{where} has role {told!r:.40}, expected one of {get_args(Role)}")
+        raise FieldError("unknown_role", f"{where} has role {shown(told)}, expected one of {get_args(Role)}")
     texts, unshown = _texts(item.get("content", item.get("value")), where)
     if isinstance(item.get("refusal"), str) and item["refusal"]:
         texts.append(item["refusal"])
@@ -141,7 +150,7 @@ def _texts(content: Any, where: str) -> tuple[list[str], list[str]]:
         if isinstance(text, str):
             texts.append(text)
         else:
-            unshown.append(f"a block of type {kind:.40}")
+            unshown.append(writable(f"a block of type {kind:.40}"))
     return texts, unshown
 
 
@@ -149,14 +158,11 @@ def _checked(text: str, column: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise FieldError(
-            "not_unicode", f"{column} holds half of a surrogate pair at character {error.start}"
-        ) from error
+        told = not_utf8_text(text)
+        fault = f"is {told}" if told else f"holds half of a surrogate pair at character {error.start}"
+        raise FieldError("not_unicode", f"{column} {fault}") from error
     return text
 
 
 def _kind(value: Any) -> str:
-    if value is None:
-        return "missing (null)"
-    shown = repr(value)
-    return f"{type(value).__name__} {shown if len(shown) <= 60 else shown[:57] + '...'}"
+    return "missing (null)" if value is None else f"{type(value).__name__} {shown(value)}"

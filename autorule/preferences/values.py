@@ -5,6 +5,7 @@ from numbers import Real
 from typing import Any
 
 from autorule.preferences.messages import FieldError
+from autorule.preferences.showing import shown
 
 
 def as_embedding(value: Any) -> tuple[float, ...] | None:
@@ -12,9 +13,13 @@ def as_embedding(value: Any) -> tuple[float, ...] | None:
     if value is None:
         return None
     numbers = list(value) if hasattr(value, "__iter__") and not isinstance(value, (str, bytes, dict)) else []
-    if not numbers or not all(isinstance(n, Real) and math.isfinite(n) for n in numbers) or not any(numbers):
-        raise FieldError("bad_embedding", f"embedding is {value!r:.60}, expected a list of numbers, not all 0")
-    return tuple(map(float, numbers))
+    try:
+        vector = tuple(float(number) if isinstance(number, Real) else math.nan for number in numbers)
+    except OverflowError:
+        vector = ()
+    if not all(map(math.isfinite, vector)) or not any(vector):
+        raise FieldError("bad_embedding", f"embedding is {shown(value)}, expected a list of numbers, not all 0")
+    return vector
 
 
 def as_score(value: Any, name: str) -> float | None:
@@ -23,8 +28,10 @@ def as_score(value: Any, name: str) -> float | None:
         return None
     try:
         score = float(value)
-    except (TypeError, ValueError):
-        raise FieldError("bad_score", f"{name} is {value!r:.60}, expected a number or nothing") from None
+    except (TypeError, ValueError, OverflowError):
+        score = math.inf
+    if math.isinf(score):
+        raise FieldError("bad_score", f"{name} is {shown(value)}, expected a number or nothing")
     return None if math.isnan(score) else score
 
 
@@ -33,6 +40,6 @@ def as_strength(value: Any) -> float | None:
     strength = as_score(value, "strength")
     if strength is None:
         return None
-    if strength == 0 or math.isinf(strength):
+    if strength == 0:
         raise FieldError("bad_strength", f"strength is {strength:g}, expected a number other than 0, or nothing")
     return abs(strength)

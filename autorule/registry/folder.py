@@ -20,13 +20,13 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from autorule.errors import ConfigError, InputError, RuleSetError
+from autorule.errors import ConfigError, InputError, RuleSetError, in_words
 from autorule.registry.history import SWITCHES, Action, Event, Pointer, append_event, read_events, way_of
 from autorule.registry.promotion import Decision
 from autorule.registry.versions import sha256_of, take_version, version_folders
 from autorule.rules.rule_sets import RuleSet, dump_rule_set, load_rule_set
 from autorule.runs.manifest import utc_now
-from autorule.storage import write_text
+from autorule.storage import open_no_link, write_text
 
 REGISTRY = Path("outputs/registry")
 RULE_SET = "rule_set.json"
@@ -150,13 +150,15 @@ class RuleSetRegistry:
                 raise ConfigError(f"{what} {text!r:.80}: say it in words, for those who read the history")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / LOCK).open("w") as lock:
+            with open(self.folder / LOCK, "a", opener=open_no_link) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if (left := self.unfinished()) is not None:
                     self._point(left)
                 yield
         except OSError as error:
-            raise ConfigError(f"registry {self.folder} can't be written: {error}; choose another folder") from error
+            raise ConfigError(
+                f"registry {self.folder} can't be written: {in_words(error)}; choose another folder"
+            ) from error
 
     def keep(self, rule_set: RuleSet, by: str, reason: str) -> tuple[str, bool]:
         """(version of this content, whether it is new). The caller is `writing`."""

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from autorule.errors import InputError
 from autorule.records import Record
 from autorule.registry.promotion import Decision
+from autorule.storage import open_no_link
 
 Action = Literal["published", "promoted", "kept", "rolled_back"]
 SWITCHES = ("promoted", "rolled_back")
@@ -70,7 +71,7 @@ def append_event(path: Path, event: Event) -> None:
     """Adds an event, on disk when this returns. Before it, what a crash tore off goes. The caller holds the lock."""
     before = path.read_bytes() if path.exists() else b""
     end = before[before.rfind(b"\n") + 1 :]
-    with path.open("ab") as file:
+    with open(path, "ab", opener=open_no_link) as file:
         if end and _is_torn(end):
             file.truncate(len(before) - len(end))
         elif end:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from autorule.config.models import ModelConfig
 from autorule.records import CallCounts
 from autorule.runs.budget import cost_of
-from autorule.runs.manifest import Funnel, RunManifest
+from autorule.runs.manifest import LISTS_CUT, Funnel, RunManifest
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def funnel_steps(funnel: Funnel) -> list[FunnelStep]:
         FunnelStep(
             "candidates → rules", f.candidates, f.rules,
             _rest(f, "candidates_in_rules stand behind rules", "candidates_set_aside set aside by lint",
-                  "candidates_of_ties of ties", "candidates_dropped dropped", "merges_failed merges failed"),
+                  "candidates_of_ties of ties", "candidates_dropped dropped", "merges_failed merges failed",
+                  f"lists_cut {LISTS_CUT}"),
             same_kind=False,
         ),
         FunnelStep(

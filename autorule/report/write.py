@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autorule.errors import InputError, MissingExtraError
+from autorule.errors import InputError, MissingExtraError, in_words
 from autorule.report.contents import Contents, read_contents
 from autorule.report.drawing import Drawn, Plot, draw
 from autorule.report.page import GENERATOR, page
@@ -32,7 +32,7 @@ def write_report(run: Path, out: Path | None = None) -> Path:
         _write_plots(folder, drawn, target)
         write_text(target, text)
     except OSError as error:
-        raise InputError(f"{folder} can't be written: {error}; give another folder with --out") from error
+        raise InputError(f"{folder} can't be written: {in_words(error)}; give another folder with --out") from error
     return target
 
 

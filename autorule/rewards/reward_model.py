@@ -10,7 +10,7 @@ from autorule.backends.markers import Markers
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Servers
 from autorule.backends.vllm_server import post
-from autorule.errors import BackendError, ConfigError, MissingExtraError
+from autorule.errors import BackendError, ConfigError, MissingExtraError, first_line
 from autorule.prompting import trim_middle
 from autorule.records import Completion, Message, Messages
 from autorule.rewards.settings import RewardModelConfig
@@ -114,9 +114,8 @@ class _LocalModel(NamedTuple):
 
 
 def _not_there(config: RewardModelConfig, error: Exception) -> str:
-    first_line = str(error).strip().partition("\n")[0]
     return (
-        f"can't load the reward model {config.model!r}: {first_line}; give the folder or hub name of a "
+        f"can't load the reward model {config.model!r}: {first_line(error)}; give the folder or hub name of a "
         "sequence-classification model"
     )
 

@@ -1,12 +1,12 @@
 """Reward settings on disk: TOML or JSON, beside the rule set that they name."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from autorule.config.layers import build_config, load_settings
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, in_words
 from autorule.rewards.settings import RewardSettings
+from autorule.storage import parse_json, read_text
 
 
 def load_reward_settings(path: Path, changes: dict[str, Any] | None = None) -> RewardSettings:
@@ -24,9 +24,9 @@ def load_reward_settings(path: Path, changes: dict[str, Any] | None = None) -> R
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"reward settings {str(path)!r} can't be read: {error}") from error
+        raise ConfigError(f"reward settings {str(path)!r} can't be read: {in_words(error)}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"reward settings {str(path)!r} is no JSON object")
     return content

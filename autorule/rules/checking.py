@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from autorule.config.stages import MAX_RULE_CHARS
 from autorule.records import Record, Rule
 from autorule.rules.linting import MEANINGS, lint_rule
 from autorule.rules.matching import cosines
@@ -39,7 +40,7 @@ class Findings(Record):
         return len(self.faults) + len(self.near_duplicates) + len(self.contradictions)
 
 
-def check_rules(rules: Sequence[Rule], max_chars: int = 300, similarity: float = 0.8) -> Findings:
+def check_rules(rules: Sequence[Rule], max_chars: int = MAX_RULE_CHARS, similarity: float = 0.8) -> Findings:
     """All that is wrong with the rules. `similarity` is the cosine from which two are near duplicates.
 
     Raises MissingExtraError without scikit-learn.
@@ -52,7 +53,7 @@ def check_rules(rules: Sequence[Rule], max_chars: int = 300, similarity: float =
     )
 
 
-def faults_of(rules: Sequence[Rule], max_chars: int = 300) -> tuple[Fault, ...]:
+def faults_of(rules: Sequence[Rule], max_chars: int = MAX_RULE_CHARS) -> tuple[Fault, ...]:
     """The lints of each rule, which need nothing but its text."""
     return tuple(
         Fault(rule_id=rule.rule_id, text=rule.text, code=code, meaning=_meaning(code, max_chars))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from autorule.errors import ConfigError, RuleSetError
+from autorule.errors import ConfigError, RuleSetError, in_words
 from autorule.records import Rule
 from autorule.rules.rule_sets import Edit, RuleSet
 from autorule.rules.text import clean_rule, new_rule_id, normalise_rule
@@ -125,7 +125,7 @@ def set_check(rule_set: RuleSet, rule_id: str, check: str, by: str, reason: str 
         content = {**rule.model_dump(), "check": json.loads(check) if check.strip() else None}
         checked = Rule.model_validate({**content, "threshold": None, "statistics": {}})
     except ValueError as error:
-        message = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        message = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_words(error)
         raise RuleSetError(f"check {shortened(check)!r} of rule {rule.rule_id}: {message}") from error
     rules = [checked if other is rule else other for other in rule_set.rules]
     before, after = (None if r.check is None else r.check.model_dump_json(exclude_none=True) for r in (rule, checked))

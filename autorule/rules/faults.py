@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from autorule.records import Rule
-from autorule.rules.text import new_rule_id
+from autorule.rules.text import former_rule_id, new_rule_id
 
 SHOWN_CHARS = 60
 OWN_ID = re.compile(r"[0-9a-f]{20}")
@@ -50,11 +50,7 @@ def _place(loc: Sequence[int | str], content: dict[str, Any]) -> tuple[str, str]
 
 def changed_by_hand(rules: Sequence[Rule]) -> str | None:
     """A line when there are rules whose ids were made of other words than they have: the first, and how many more."""
-    found = [
-        rule
-        for rule in rules
-        if OWN_ID.fullmatch(rule.rule_id) and rule.rule_id not in map(new_rule_id, (rule.text, rule.criterion))
-    ]
+    found = [rule for rule in rules if OWN_ID.fullmatch(rule.rule_id) and rule.rule_id not in _own_ids(rule)]
     if not found:
         return None
     first, more = found[0], f" (as {len(found) - 1} more have)" if len(found) > 1 else ""
@@ -63,3 +59,7 @@ def changed_by_hand(rules: Sequence[Rule]) -> str | None:
         "statistics and sources are those of the old text; write that back, and change it with autorule rules edit "
         f"--reword {first.rule_id[:8]} --text TEXT"
     )
+
+
+def _own_ids(rule: Rule) -> set[str]:
+    return {make(text) for make in (new_rule_id, former_rule_id) for text in (rule.text, rule.criterion)}

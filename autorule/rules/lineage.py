@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from autorule.errors import InputError
+from autorule.errors import InputError, in_words
 from autorule.records import CandidateRule, Interpretation, PreferencePair, Record, Rule
 from autorule.rules.passages import Part, Passage, PassageFinder
 from autorule.rules.rule_sets import Edit, RuleSet
@@ -179,7 +179,7 @@ def _read(path: Path, kind: type[RecordType]) -> Iterator[RecordType]:
                         "give the folder of a run that this version of autorule made"
                     ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} can't be read: {error}; give the folder of the run with --run") from error
+        raise InputError(f"{path} can't be read: {in_words(error)}; give the folder of the run with --run") from error
 
 
 def history_of(rule_set: RuleSet, rule: Rule) -> list[Edit]:

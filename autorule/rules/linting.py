@@ -1,18 +1,20 @@
 """What keeps a text from being a good rule: a code for each fault.
 
-A candidate with a fault is kept on disk with its codes and set aside; only `compound` is no reason to set a candidate
-aside, since synthesis splits compound rules. The lints go by wording alone: they miss some faults, and a model never
-has the last word on them.
+A candidate with a fault is kept on disk with its codes and set aside. Two codes are no reason for that: `compound`,
+since synthesis splits compound rules, and `list_cut`, which tells of its list. The lints go by wording alone: they miss
+some faults, and a model never has the last word on them.
 """
 
 import re
 from collections.abc import Iterable, Iterator
+from math import ceil
 
-from autorule.rules.text import n_words, normalise_rule, words
+from autorule.rules.length import n_chars, n_words, words_of_char
+from autorule.rules.text import normalise_rule, words
 
 MIN_RULE_WORDS = 4
 SHARED_PHRASE_WORDS = 6
-"""So many words in a row, the same in rule and prompt, are a quotation."""
+"""So many words in a row, the same in rule and prompt, are a quotation; and as many characters as say so much."""
 
 MEANINGS = {
     "names_side": "speaks of response A or of the preferred one",
@@ -20,15 +22,16 @@ MEANINGS = {
     "compound": "asks for several things at once",
     "not_checkable": "can't be decided from a prompt and one response alone",
     "commands_verifier": "tells the verifier what to answer",
-    "too_long": "is longer than max_rule_chars",
+    "too_long": "is longer than max_rule_chars (in letters of English: a Chinese character counts as three)",
     "too_short": f"has fewer than {MIN_RULE_WORDS} words",
     "worked_example": "stands in the prompt that asked for it",
     "several_sentences": "is more than one sentence",
     "repetitive": "says the same words twice over",
     "hidden_characters": "holds characters that steer a terminal or turn text around, and are not seen: write it anew",
+    "list_cut": "is the last rule of a list that ran on to its bound or was cut off: more may have been meant",
     "over_max_rules": "comes after the max_rules first ones of its chain",
 }
-KEPT_CODES = frozenset({"compound"})
+KEPT_CODES = frozenset({"compound", "list_cut"})
 
 _SIDE = re.compile(  # letters of sides are capitals: "answer a question" names none
     r"\b(?i:response|assistant|answer|output|completion|model)s?\s+[AB]\b|\b(?i:response|assistant)\s+[12]\b"
@@ -75,7 +78,10 @@ _COMMAND = re.compile(
     r"|<\|\w+|\bverdicts?\b|\[/?INST\]|\bsystem prompt\b",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{3,}?)[\"“”«»]|(?<!\w)'([^']{3,}?)'(?!\w)")
+_QUOTED = re.compile(
+    r"[\"“”«»„]([^\"“”«»„]{3,}?)[\"“”«»]|(?<!\w)'([^']{3,}?)'(?!\w)"
+    r"|[「『《“]([\u0e00-\u0eff\u3040-\u9fff\uac00-\ud7a3]{2,}?)[」』》”]"
+)
 _NAME = re.compile(r"(?<=[^.!?:\s] )[A-Z][\w’'-]*\w|\b\d[\d.,:/]*\d\b")
 _COMMON_NAME = re.compile(
     r"i|english|french|german|spanish|chinese|japanese|korean|latin|python|java|javascript|html|css|sql|json|xml|yaml|csv"
@@ -90,13 +96,15 @@ def lint_rule(text: str, prompt_text: str, max_chars: int, pair_prompt: str = ""
     `prompt_text` is the prompt that asked for the rule, `pair_prompt` the conversation of the pair that the rule was
     mined from, where that is known.
     """
+    too_long = n_chars(text) > max_chars
+    particulars = pair_prompt and not too_long and _is_particular(text, pair_prompt)  # long ones take long to look up
     faults = {
         "names_side": _SIDE.search(text),
-        "prompt_particulars": _THIS_REQUEST.search(text) or (pair_prompt and _is_particular(text, pair_prompt)),
+        "prompt_particulars": _THIS_REQUEST.search(text) or particulars,
         "compound": _COMPOUND.search(text),
         "not_checkable": _is_not_checkable(text),
         "commands_verifier": _COMMAND.search(text),
-        "too_long": len(text) > max_chars,
+        "too_long": too_long,
         "too_short": n_words(text) < MIN_RULE_WORDS,
         "worked_example": normalise_rule(text) in normalise_rule(prompt_text),
         "several_sentences": _SEVERAL_SENTENCES.search(text),
@@ -124,22 +132,28 @@ def _is_particular(text: str, pair_prompt: str) -> bool:
     """Whether the rule repeats names, numbers, quotations or a long phrase of the pair's prompt."""
     prompt_words = words(pair_prompt)
     in_prompt = f" {' '.join(prompt_words)} "
-    if any(f" {normalise_rule(name)} " in in_prompt for name in _names(text)):
-        return True
-    rule_words = words(text)
-    phrases = {
-        tuple(prompt_words[i : i + SHARED_PHRASE_WORDS]) for i in range(len(prompt_words) - SHARED_PHRASE_WORDS + 1)
-    }
-    return any(
-        tuple(rule_words[i : i + SHARED_PHRASE_WORDS]) in phrases
-        for i in range(len(rule_words) - SHARED_PHRASE_WORDS + 1)
-    )
+    for name in map(normalise_rule, _names(text)):
+        apart = name[:1].isascii() or words_of_char(name[0]) is None  # else no space ends the word in the prompt
+        if (f" {name} " if apart else name) in in_prompt:
+            return True
+    return not _phrases(words(text)).isdisjoint(_phrases(prompt_words))
+
+
+def _phrases(found: list[str]) -> set[tuple[str, ...]]:
+    """Everything that is as long as a quotation: words in a row; characters where a script writes no words apart."""
+    rows = range(len(found) - SHARED_PHRASE_WORDS + 1)
+    phrases = {tuple(found[start : start + SHARED_PHRASE_WORDS]) for start in rows}
+    for word in found:
+        share = None if word.isascii() else words_of_char(word[0])
+        n = ceil(SHARED_PHRASE_WORDS / share) if share else len(word) + 1
+        phrases.update((word[start : start + n],) for start in range(len(word) - n + 1))
+    return phrases
 
 
 def _names(text: str) -> Iterator[str]:
     """Quotations, numbers and capitalised words within a sentence, unless they name a common language or format."""
     for match in _QUOTED.finditer(text):
-        yield match[1] or match[2]
+        yield match[1] or match[2] or match[3]
     for match in _NAME.finditer(text):
         if not _COMMON_NAME.fullmatch(match[0]):
             yield match[0]

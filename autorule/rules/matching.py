@@ -6,8 +6,8 @@ from typing import Any, Literal
 from autorule.backends.text_vectors import text_vectors
 from autorule.errors import MissingExtraError
 from autorule.records import Record, Rule
-from autorule.rules.sense import sense_of
 from autorule.rules.text import normalise_rule
+from autorule.rules.wording import are_opposed
 
 SHARED_SOURCES = 0.5
 """From this share of candidates or pairs in common on, two rules may be one whatever their words."""
@@ -33,7 +33,7 @@ def match_rules(a: Sequence[Rule], b: Sequence[Rule], threshold: float = 0.5) ->
     """Every rule of both sets in exactly one match: those of `a` in its order, then those that are only in `b`.
 
     Two rules are one when they have the same words; of the others, when the cosine of their texts is at least
-    `threshold` and both or neither are negated, or half of their candidates or of their pairs are the same. Among all
+    `threshold` and no opposites (wording.py), or half of their candidates or of their pairs are the same. Among all
     ways to match the others one to one, it is the one with the greatest sum of similarities. Raises MissingExtraError
     without scikit-learn or scipy, which are not needed when the words are the same.
     """
@@ -88,9 +88,11 @@ def _assign(similarity: Any, a: Sequence[Rule], b: Sequence[Rule], threshold: fl
     except ImportError as error:
         raise MissingExtraError("scipy", "data", "matching rules") from error
     sources = np.array([[_shared_sources(one, other) for other in b] for one in a])
-    same_sense = np.array([[sense_of(one.criterion) == sense_of(other.criterion) for other in b] for one in a])
+    alike = similarity >= threshold
+    for row, column in zip(*np.nonzero(alike), strict=True):
+        alike[row, column] = not are_opposed(a[row].criterion, b[column].criterion)
     as_inverted = np.array([[one.inverted == other.inverted for other in b] for one in a])
-    eligible = (((similarity >= threshold) & same_sense) | (sources >= SHARED_SOURCES)) & as_inverted
+    eligible = (alike | (sources >= SHARED_SOURCES)) & as_inverted
     score = np.where(eligible, similarity + SOURCE_WEIGHT * sources, 0.0)
     rows, columns = linear_sum_assignment(score, maximize=True)
     return [(row, column) for row, column in zip(rows.tolist(), columns.tolist(), strict=True) if eligible[row, column]]

@@ -8,8 +8,8 @@ from autorule.records import Rule
 from autorule.rules.editing import changed, remap_contradictions, shortened, without_dangling
 from autorule.rules.matching import cosines
 from autorule.rules.rule_sets import Edit, Provenance, RuleSet
-from autorule.rules.sense import sense_of
 from autorule.rules.text import normalise_rule
+from autorule.rules.wording import are_opposed
 
 
 class _Group(NamedTuple):
@@ -144,9 +144,11 @@ def _fold(groups: Sequence[_Group], threshold: float) -> list[_Group]:
 
 
 def _opposite(one: _Group, other: _Group) -> bool:
-    """Whether two groups contradict each other, as far as the sets say so or a negation in only one of them shows."""
-    return sense_of(one.rule.criterion) != sense_of(other.rule.criterion) or any(
-        left.rule_id in right.contradicts or right.rule_id in left.contradicts
+    """Whether rules of two groups contradict each other, as far as the sets say so or their words show (wording.py)."""
+    return any(
+        left.rule_id in right.contradicts
+        or right.rule_id in left.contradicts
+        or are_opposed(left.criterion, right.criterion)
         for left in one.members
         for right in other.members
     )

@@ -19,7 +19,8 @@ CLEARLY_BETTER = 0.2
 """So much more of the candidate must stand in two sentences than in the best single one."""
 
 _BOUNDARY = re.compile(
-    r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)(?<!\bcf)(?<!\b[DM]r)(?<!\bMrs)[.!?]+[)\]\"'”’*_]*(?=\s)"
+    r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)(?<!\bcf)(?<!\b[DM]r)(?<!\bMrs)"
+    r"(?<![.!?])[.!?]++[)\]\"'”’*_]*+(?=\s)"
     r"|[。！？]+[」』”’）]*|\n+"
 )
 # Words that any sentence may have, and those with which nearly every rule begins.
@@ -54,12 +55,12 @@ def sentences(text: str) -> list[Span]:
     A line ends a sentence. A piece without a letter, such as the number of a list item, goes with what follows.
     """
     spans = []
-    start = 0
+    start = looked_at = 0
     for end in [*(match.end() for match in _BOUNDARY.finditer(text)), len(text)]:
-        piece = text[start:end]
-        if any(char.isalpha() for char in piece):
+        if any(map(str.isalpha, text[looked_at:end])):  # what was looked at before holds none: it is not read again
             spans.append(_stripped(text, start, end))
             start = end
+        looked_at = end
     if not spans and text.strip():
         return [_stripped(text, 0, len(text))]
     return spans

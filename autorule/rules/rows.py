@@ -7,13 +7,15 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from autorule.backends.answer_text import list_item
-from autorule.errors import InputError
+from autorule.errors import InputError, in_words
 from autorule.rules.editing import shortened
+from autorule.storage import distinct, read_text
 
 TEXT_COLUMNS = ("rule", "text", "criterion", "description")
 WEIGHT_COLUMNS = ("weight", "points", "importance")
@@ -43,9 +45,9 @@ def read_rule_rows(path: Path) -> list[ForeignRow]:
     if reader is None:
         raise InputError(f"{path}: unknown format {path.suffix!r}; use one of {FORMATS}")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error}; save it as UTF-8") from error
+        text = read_text(path)
+    except UnicodeError as error:
+        raise InputError(f"{path} can't be read: {in_words(error)}") from error
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}; give a file: {FORMATS}") from error
     try:
@@ -61,7 +63,7 @@ def headings_of(path: Path) -> int:
     """How many lines of a text file are no rules, since they begin with #."""
     if path.suffix.lower() not in LINES:
         return 0
-    return sum(bool(HEADING.match(line)) for line in path.read_text(encoding="utf-8-sig").split("\n"))
+    return sum(bool(HEADING.match(line)) for line in read_text(path).split("\n"))
 
 
 def _lines(text: str) -> Iterator[ForeignRow]:
@@ -85,7 +87,7 @@ def _table(text: str) -> Iterator[ForeignRow]:
             there = ", ".join(reader.fieldnames or ()) or "none"
             raise RowError(f"no column for the rule (columns: {there}); name it one of {', '.join(TEXT_COLUMNS)}")
         names = [_name(column) for column in reader.fieldnames or ()]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := sorted(name for name, times in Counter(names).items() if times > 1):
             raise RowError(f"several columns are named {twice[0]!r}; rename all but one of them")
         for number, values in enumerate(reader, start=1):
             if None in values or None in values.values():
@@ -97,9 +99,9 @@ def _table(text: str) -> Iterator[ForeignRow]:
 
 def _json(text: str) -> Iterator[ForeignRow]:
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=distinct)
     except (ValueError, RecursionError) as error:
-        raise RowError(f"not JSON: {error}; one value a line is a .jsonl file") from error
+        raise RowError(f"not JSON: {in_words(error)}; one value a line is a .jsonl file") from error
     for number, value in enumerate(_entries(content), start=1):
         yield _foreign(number, value)
 
@@ -109,9 +111,9 @@ def _json_lines(text: str) -> Iterator[ForeignRow]:
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     for number, line in lines:
         try:
-            value = json.loads(line)
+            value = json.loads(line, object_pairs_hook=distinct)
         except (ValueError, RecursionError) as error:
-            raise RowError(f"row {number} is not JSON: {error}; write one value a line") from error
+            raise RowError(f"row {number} is not JSON: {in_words(error)}; write one value a line") from error
         if isinstance(value, dict) and any(isinstance(value.get(name), list) for name in LISTS):
             if len(lines) > 1:
                 raise RowError(

@@ -25,7 +25,7 @@ from autorule.errors import PromptError, RuleSetError, in_words
 from autorule.prompting import Prompt
 from autorule.records import Messages, Record, Rule, content_id
 from autorule.rules.faults import changed_by_hand, first_fault, not_a_rule_set
-from autorule.storage import to_folder
+from autorule.storage import parse_json, read_text, to_folder
 
 SCHEMA_VERSION = 1
 MOST_BYTES = 100 * 2**20
@@ -167,10 +167,6 @@ def dump_rule_set(rule_set: RuleSet) -> str:
     return json.dumps(rule_set.model_dump(mode="json"), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
-def _no_json(constant: str) -> None:
-    raise ValueError(f"it holds {constant}, which is no number of JSON")
-
-
 def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
     """The rule set of a file. Raises RuleSetError with every field that is wrong."""
     try:
@@ -179,15 +175,14 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
             raise RuleSetError(
                 f"rule set {str(path)!r} has {n_bytes:,} bytes, more than any has; give the 03_rule_set.json of a run"
             )
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(file)
+    except (OSError, UnicodeError) as error:
         raise RuleSetError(f"rule set {str(path)!r} can't be read: {in_words(error)}") from error
     try:
-        content = json.loads(text, parse_constant=_no_json)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else in_words(error)
+        content = parse_json(text)
+    except ValueError as error:
         raise RuleSetError(
-            f"rule set {str(path)!r} is not JSON: {reason}; give the 03_rule_set.json of a run"
+            f"rule set {str(path)!r} is not JSON: {in_words(error)}; give the 03_rule_set.json of a run"
         ) from error
     if (told := not_a_rule_set(content)) is not None:
         raise RuleSetError(f"rule set {str(path)!r} {told}")

@@ -3,7 +3,7 @@
 No n × n matrix is ever held, only a few rows of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 PRODUCTS_PER_BLOCK = 4_000_000
@@ -35,12 +35,18 @@ def similar_pairs(vectors: Any, threshold: float) -> Iterator[SimilarPair]:
                 yield SimilarPair(start + row, start + column, float(block[row, column]))
 
 
-def leader_clusters(vectors: Any, threshold: float, max_size: int) -> list[list[int]]:
+def _never(_: int, __: int) -> bool:
+    return False
+
+
+def leader_clusters(
+    vectors: Any, threshold: float, max_size: int, apart: Callable[[int, int], bool] = _never
+) -> list[list[int]]:
     """The rows in clusters of at most `max_size`, each around its earliest row.
 
     A row joins the most similar earlier leader within the threshold that has room, or else leads a cluster of its
-    own. So no chain of small steps ties unlike texts together, and the result depends on nothing but the order. Rows
-    are compared with leaders only: time grows with rows × clusters.
+    own. Rows that `apart` tells apart never share a cluster. So no chain of small steps ties unlike texts together, and
+    the result depends on nothing but the order. Rows are compared with leaders only: time grows with rows × clusters.
     """
     import numpy as np
 
@@ -58,12 +64,14 @@ def leader_clusters(vectors: Any, threshold: float, max_size: int) -> list[list[
             near = own if earlier is None else np.concatenate((earlier[row], own))
             candidates = np.flatnonzero(near >= threshold)
             by_similarity = candidates[np.argsort(-near[candidates], kind="stable")]
-            joined = next((index for index in by_similarity if len(clusters[index]) < max_size), None)
+            with_room = (index for index in by_similarity if len(clusters[index]) < max_size)
+            here = start + row
+            joined = next((i for i in with_room if not any(apart(member, here) for member in clusters[i])), None)
             if joined is None:
-                clusters.append([start + row])
+                clusters.append([here])
                 new.append(row)
             else:
-                clusters[joined].append(start + row)
+                clusters[joined].append(here)
         start = stop
     return clusters
 

@@ -8,7 +8,7 @@ from autorule.backends.answer_text import list_item
 from autorule.records import content_id
 
 WRAPPERS = (("**", "**"), ('"', '"'), ("“", "”"), ("`", "`"), ("*", "*"), ("_", "_"))
-ASCII_WORD = re.compile(r"[a-z0-9]+[+#]*")
+ASCII_WORD = re.compile(r"[a-z0-9]+[+#]*|[<>]=?(?=\s?\d)")
 
 
 def clean_rule(text: str) -> str:
@@ -33,22 +33,22 @@ def new_rule_id(text: str) -> str:
     return content_id("rule", normalise_rule(text))
 
 
+def former_rule_id(text: str) -> str:
+    """The id that this text had when the signs before numbers were no words."""
+    return new_rule_id(re.sub("[<>]=?|[≤≥≠]", " ", text))
+
+
 def words(text: str) -> list[str]:
     """The words of a text in lower case, without punctuation. C, C++ and C# are three words; vowel signs and other
-    marks belong to their letters."""
+    marks belong to their letters; the sign before a number (< 3, ≥ 3) is a word."""
     text = text.casefold()
     if text.isascii():
         return ASCII_WORD.findall(text)
     return _any_word().findall(unicodedata.normalize("NFC", text))
 
 
-def n_words(text: str) -> int:
-    """Words; two characters count as one where a script writes none between spaces (Chinese, Japanese, Korean)."""
-    return len(text.split()) + sum(char >= "\u2e80" for char in text) // 2
-
-
 @cache
 def _any_word() -> re.Pattern[str]:
     # `\w` leaves out combining marks, without which words of Hindi or Thai fall apart and look alike.
     marks = "".join(chr(code) for code in range(0x300, 0x1E944) if unicodedata.category(chr(code)).startswith("M"))
-    return re.compile(rf"[^\W_](?:[^\W_]|[{marks}])*[+#]*")
+    return re.compile(rf"[^\W_](?:[^\W_]|[{marks}])*[+#]*|(?:[<>]=?|[≤≥≠])(?=\s?\d)")

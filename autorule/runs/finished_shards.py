@@ -52,17 +52,17 @@ def note_finished(
 def find_finished(parts: Path, stage: str, shard: int, key: str) -> FinishedShard | None:
     """The note of the shard where it was finished with the same key and its files are still whole."""
     path = _note_path(parts, stage, shard)
-    note = _read(path) if path.exists() else None
+    note = _read(path) if _is_own_file(path) else None
     return note if note is not None and note.key == key and _is_whole(parts, note) else None
 
 
 def clear_unfinished(parts: Path) -> None:
-    """Removes the parts that a stopped run left, but for those of finished shards."""
+    """Removes the parts that a stopped run left, but for those of finished shards. A link is no part."""
     paths = list(parts.iterdir()) if parts.exists() else []
-    notes = [path for path in paths if path.name.endswith(NOTE)]
+    notes = [path for path in paths if path.name.endswith(NOTE) and _is_own_file(path)]
     kept = {name for path in notes if (note := _read(path)) is not None for name in (path.name, *note.files)}
     for path in paths:
-        if path.name not in kept:
+        if path.name not in kept or not _is_own_file(path):
             path.unlink(missing_ok=True)
 
 
@@ -79,4 +79,8 @@ def _read(path: Path) -> FinishedShard | None:
 
 def _is_whole(parts: Path, note: FinishedShard) -> bool:
     paths = [(parts / name, size) for name, size in note.files.items()]
-    return all(path.exists() and path.stat().st_size == size for path, size in paths)
+    return all(_is_own_file(path) and path.stat().st_size == size for path, size in paths)
+
+
+def _is_own_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()

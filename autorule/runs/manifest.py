@@ -1,12 +1,17 @@
 """What a run was and what became of every row: the manifest."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from autorule.records import CallCounts, Record, Stage
+from pydantic import Field
 
+from autorule.records import CallCounts, Record, Stage
+from autorule.runs.input_files import files_of
+
+LISTS_CUT = "lists ran on or were cut off and may lack rules (max_rules, sampling.max_tokens)"
 Status = Literal["running", "completed", "failed_with_results", "failed", "stopped"]
 
 
@@ -39,6 +44,9 @@ class Funnel(Record):
     candidates_set_aside: int = 0
     candidates_of_ties: int = 0
     """Mined from ties and good by lint: the negative control."""
+    lists_cut: int = 0
+    """Answers of mining and synthesis whose list ran on to its bound, or was ended by max_tokens after whole lines:
+    more may have been meant. Each counts among the results all the same."""
     candidates_in_rules: int = 0
     candidates_dropped: int = 0
     merges_failed: int = 0
@@ -89,6 +97,8 @@ class InputFile(Record):
     path: str
     sha256: str
     n_bytes: int
+    files: tuple["InputFile", ...] = Field(default=(), exclude_if=lambda files: not files)
+    """Those that a pattern matched."""
 
 
 class RunManifest(Record):
@@ -116,7 +126,20 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def describe_inputs(paths: Mapping[str, Path]) -> dict[str, InputFile]:
+    """Those that are there."""
+    return {
+        name: describe_input(path) for name, path in paths.items() if all(file.is_file() for file in files_of(path))
+    }
+
+
 def describe_input(path: Path) -> InputFile:
+    """Of a file, or of all files of a pattern: each of them, and one hash of all their hashes."""
+    files = files_of(path)
+    if files != [path]:
+        parts = tuple(map(describe_input, files))
+        digest = hashlib.sha256("\n".join(part.sha256 for part in parts).encode()).hexdigest()
+        return InputFile(path=str(path), sha256=digest, n_bytes=sum(part.n_bytes for part in parts), files=parts)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return InputFile(path=str(path), sha256=digest, n_bytes=path.stat().st_size)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from autorule.records import CallCounts
+
 
 class Step(NamedTuple):
     name: str
@@ -14,6 +16,8 @@ class Step(NamedTuple):
     """Items done by this step alone; 0 announces the work."""
     total: int | None = None
     """Items in all, where this step announces them."""
+    calls: CallCounts | None = None
+    """What was asked for the items done, and what the cache served; None where each took a call."""
 
 
 _listeners: list[Callable[[Step], None]] = []
@@ -41,6 +45,6 @@ def announced(name: str) -> int:
     return _announced.get(name, 0)
 
 
-def advance(name: str, n: int = 1) -> None:
+def advance(name: str, n: int = 1, calls: CallCounts | None = None) -> None:
     for listener in _listeners:
-        listener(Step(name, n))
+        listener(Step(name, n, calls=calls))

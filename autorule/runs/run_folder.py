@@ -3,11 +3,10 @@
 The folder may be in an object store (autorule.storage).
 """
 
-import fcntl
-import secrets
+import errno
+import logging
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,39 +15,27 @@ from pydantic import BaseModel
 
 from autorule import __version__
 from autorule.config.runs import RunConfig
-from autorule.errors import BudgetSpentError, ConfigError, InputError, RunFailedError, in_words
+from autorule.errors import (
+    DISK_FIXES,
+    BudgetSpentError,
+    CacheError,
+    ConfigError,
+    DiskError,
+    InputError,
+    RunFailedError,
+    in_words,
+    with_kind,
+)
 from autorule.records import CallCounts, Failure, Stage
 from autorule.runs.budget import reset_budget
 from autorule.runs.files import FAILURES, MANIFEST, PARTS, STAGE_FILES, part_path, write_records
 from autorule.runs.finished_shards import clear_unfinished
-from autorule.runs.manifest import InputFile, RunManifest, Status, describe_input, utc_now
-from autorule.storage import append_text, is_local, remove_folder, write_text, writing
+from autorule.runs.manifest import InputFile, RunManifest, Status, describe_inputs, utc_now
+from autorule.runs.run_ids import new_run_id
+from autorule.runs.taking import LOCK, identity_of, take_folder
+from autorule.storage import append_text, disk_faults_told, is_local, remove_folder, write_text, writing
 
-LOCK = ".lock"
-
-
-def _take_folder(folder: Path) -> AbstractContextManager[Any]:
-    """Makes the folder, and holds it for this process; the system lets go of it when the process ends, however it ends.
-
-    An object store has no locks: there it is only tried whether the folder can be written. Raises ConfigError when it
-    can't, or another process holds it.
-    """
-    try:
-        if not is_local(folder):
-            write_text(folder / LOCK, "")
-            return nullcontext()
-        (folder / PARTS).mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("w")
-    except Exception as error:
-        if is_local(folder) and not isinstance(error, OSError):
-            raise  # each store has exceptions of its own, for no key, no right, no such place
-        raise ConfigError(f"run folder {folder} can't be made: {error}; choose another with --out") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise ConfigError(f"run folder {folder} is in use by a run that goes on; give another run id") from error
-    return lock
+log = logging.getLogger(__name__)
 
 
 def _refuse_completed(folder: Path) -> None:
@@ -59,7 +46,7 @@ def _refuse_completed(folder: Path) -> None:
 def completed_before(folder: Path, config: RunConfig, inputs: dict[str, Path]) -> bool:
     """Whether the folder holds a completed run on the same inputs with the same settings; budget and cache aside."""
     manifest = _manifest_of(folder)
-    described = {name: describe_input(path) for name, path in inputs.items() if path.is_file()}
+    described = describe_inputs(inputs)
     return manifest is not None and manifest.status == "completed" and _is_same_work(manifest, config, described)
 
 
@@ -91,11 +78,6 @@ def _manifest_of(folder: Path) -> RunManifest | None:
         ) from error
 
 
-def new_run_id(source: Path) -> str:
-    """A name for a run on the file `source` that no other run has."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{source.name.partition('.')[0]}-{secrets.token_hex(2)}"
-
-
 class Run:
     """A run while it goes on: its folder, and its manifest, which is on disk after every change.
 
@@ -107,6 +89,7 @@ class Run:
         self.folder = folder
         self.manifest = manifest
         self._lock = lock
+        self._identity = identity_of(folder)
         self._over_budget: list[Failure] = []
 
     @classmethod
@@ -117,22 +100,32 @@ class Run:
         """
         run_id = run_id or config.run_id or new_run_id(next(iter(inputs.values())))
         folder = config.outputs / run_id
-        if is_local(folder):
-            _refuse_completed(folder)
-        lock = _take_folder(folder)
+        with disk_faults_told(folder):
+            if is_local(folder):
+                _refuse_completed(folder)
+            lock = take_folder(folder)
+            try:
+                return cls._begin(flow, config, inputs, folder, lock)
+            except BaseException:
+                with lock:
+                    raise
+
+    @classmethod
+    def _begin(
+        cls, flow: str, config: RunConfig, inputs: dict[str, Path], folder: Path, lock: AbstractContextManager[Any]
+    ) -> Self:
         try:
             _refuse_completed(folder)  # it may have completed just before
         except BaseException:
-            with lock:
-                (folder / LOCK).unlink(missing_ok=True)
+            (folder / LOCK).unlink(missing_ok=True)
             raise
-        described = {name: describe_input(path) for name, path in inputs.items() if path.is_file()}
+        described = describe_inputs(inputs)
         _clear_other_work(folder, config, described)
         reset_budget(folder)
         (folder / FAILURES).unlink(missing_ok=True)
         clear_unfinished(folder / PARTS)
         manifest = RunManifest(
-            run_id=run_id,
+            run_id=folder.name,
             flow=flow,
             status="running",
             autorule_version=__version__,
@@ -153,14 +146,23 @@ class Run:
         with self._lock:
             try:
                 self._end(error)
+            except OSError as fault:
+                error = fault
             finally:
                 if error is None:
                     (self.folder / LOCK).unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno in DISK_FIXES:
+                error = DiskError.of(error, error.filename or self.folder)
+            if isinstance(error, DiskError | CacheError):
+                raise RunFailedError(
+                    f"{error}; then run again with --run-id {self.folder.name}: what was finished is kept"
+                ) from error
 
     def _end(self, error: BaseException | None) -> None:
         if error is not None:
             status: Status = "stopped" if isinstance(error, BudgetSpentError) else "failed"
-            self.update(status=status, message=f"{type(error).__name__}: {error}", ended_at=utc_now())
+            with suppress(OSError):  # the error itself says more than that the disk is full
+                self.update(status=status, message=with_kind(error), ended_at=utc_now())
             return
         imbalances = self.manifest.funnel.imbalances()
         problems = [*self.manifest.failed_shards, *(f"counts do not add up: {problem}" for problem in imbalances)]
@@ -169,10 +171,15 @@ class Run:
             self.update(status="failed_with_results", message=message, ended_at=utc_now())
             raise RunFailedError(f"{message}; what was finished is in {self.folder}; run again to complete it")
         self.update(status="completed", ended_at=utc_now())
-        remove_folder(self.folder / PARTS)  # last: until the manifest says so, finished shards are worth keeping
+        try:
+            remove_folder(self.folder / PARTS)  # last: until the manifest says so, finished shards are worth keeping
+        except DiskError as fault:
+            log.warning("the run is complete, but its parts can't be removed: %s", fault)
 
     def update(self, **changes: Any) -> None:
-        """Changes fields of the manifest and writes it."""
+        """Changes fields of the manifest and writes it. Raises DiskError, also for a folder that is not the same."""
+        if identity_of(self.folder) != self._identity:
+            raise DiskError(errno.ENOENT, "it is not the folder that this run began in", str(self.folder))
         self.manifest = self.manifest.model_copy(update=changes)
         write_text(self.folder / MANIFEST, self.manifest.model_dump_json(indent=2) + "\n")
 

@@ -11,7 +11,7 @@ import sys
 import uvicorn
 
 from autorule.config.stages import Config
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, in_words
 from autorule.rewards import RuleReward
 from autorule.serving.app import make_app
 from autorule.serving.batching import Batcher
@@ -74,7 +74,9 @@ def serve(reward: RuleReward, config: ServeConfig, token: str | None, followed: 
         listener.bind((config.host, config.port))
     except OSError as error:
         listener.close()
-        raise ConfigError(f"can't listen at {config.host}:{config.port}: {error}; give another --port") from error
+        raise ConfigError(
+            f"can't listen at {config.host}:{config.port}: {in_words(error)}; give another --port"
+        ) from error
     settings = uvicorn.Config(
         app,
         http=PromptHeaders,

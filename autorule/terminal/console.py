@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 
 from autorule.errors import printable
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 WIDE = 160
 """Columns where nobody says how many there are: in a file or a pipe."""
@@ -48,6 +51,10 @@ def _folding() -> Console:
 def print_json(value: Any) -> None:
     """JSON in ASCII, which does no harm in any terminal."""
     print(json.dumps(value, indent=2))
+
+
+def print_record(record: "BaseModel") -> None:
+    print_json(json.loads(record.model_dump_json()))
 
 
 def shown_text(text: str) -> str:

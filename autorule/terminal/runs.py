@@ -9,10 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from autorule.backends.embedded import NOTE
+from autorule.config.cache_place import told_of_used_before
 from autorule.extraction.controls import PAIR_SHARE, TIE_SHARE, told_by_ties
 from autorule.records import CallCounts
 from autorule.rules.rule_sets import load_rule_set
 from autorule.runs.files import CHECKS, FAILURES, REJECTED, REJECTED_HELD_OUT, REWARDS, RULE_SET
+from autorule.runs.manifest import LISTS_CUT
 from autorule.terminal.console import out, print_table, shown_text
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def print_extraction(folder: Path, manifest: "RunManifest") -> None:
         f"{funnel.candidates_in_rules} candidates stand behind rules, {funnel.candidates_set_aside} set aside by lint, "
         f"{funnel.candidates_dropped} dropped, {funnel.merges_failed} merges failed"
     )
+    if funnel.lists_cut:
+        dropped += f", {funnel.lists_cut} {LISTS_CUT}"
     table.add_row("candidates → rules", str(funnel.candidates), str(funnel.rules), dropped)
     print_table(table)
 
@@ -166,5 +170,12 @@ def print_end(folder: Path, manifest: "RunManifest") -> None:
     if n_failures or n_rejected:
         out.print(f"see {FAILURES} ({n_failures}) and {rejected} ({n_rejected}) in the run folder")
     out.print(f"run folder: {escape(str(folder))}")
+    if _uses_the_default_cache(manifest) and (told := told_of_used_before()) is not None:
+        out.print(f"Note: {escape(told)}.")
     if any("embedded" in identity for identity in manifest.models.values()):
         out.print(f"Note: {NOTE}.")
+
+
+def _uses_the_default_cache(manifest: "RunManifest") -> bool:
+    cache = manifest.config.get("cache", {})
+    return bool(cache.get("enabled")) and cache.get("path") is None

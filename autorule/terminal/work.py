@@ -21,12 +21,12 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
 from autorule.runs import progress
 from autorule.terminal.console import err, print_error
+from autorule.terminal.pace import Pace
 
 BETWEEN_LINES_S = 60.0
 
@@ -35,12 +35,11 @@ class Terminated(KeyboardInterrupt):
     """The process was told to end (SIGTERM), as by a scheduler whose time is up."""
 
 
-class RateColumn(ProgressColumn):
-    """Items a second, over the last while."""
+class PaceColumn(ProgressColumn):
+    """What was known before, items asked a second, and the time that is left."""
 
     def render(self, task: Task) -> Text:
-        rate = task.finished_speed or task.speed
-        return Text("" if rate is None else _rate(rate))
+        return Text("  ".join(part for part in _figures(task.fields["pace"], time.monotonic()) if part))
 
 
 class StageLines:
@@ -50,42 +49,45 @@ class StageLines:
         self._write = write
         self._clock = clock
         self._lock = threading.Lock()
-        self._totals: dict[str, int] = {}
-        self._done: dict[str, int] = {}
-        self._began: dict[str, float] = {}
-        self._latest: dict[str, float] = {}
+        self._paces: dict[str, Pace] = {}
         self._last_line: dict[str, float] = {}
 
     def __call__(self, step: progress.Step) -> None:
         with self._lock:
             now, name = self._clock(), step.name
-            if step.total is not None:
-                # A stage that works in rounds is announced for each of them: they are counted together.
-                self._totals[name] = self._totals.get(name, 0) + step.total
-                self._began.setdefault(name, now)
-            elif name in self._totals:
-                self._done[name] = self._done.get(name, 0) + step.done
-            else:
+            if step.total is None and name not in self._paces:
                 return
-            self._latest[name] = now
-            if self._totals[name] and now - self._last_line.get(name, -BETWEEN_LINES_S) >= BETWEEN_LINES_S:
+            # A stage that works in rounds is announced for each of them: they are counted together.
+            pace = self._paces.setdefault(name, Pace(now))
+            pace.add(step, now)
+            if pace.total and now - self._last_line.get(name, -BETWEEN_LINES_S) >= BETWEEN_LINES_S:
                 self._last_line[name] = now
-                self._write(self._line(name, now))
+                self._write(_line(name, pace, now))
 
     def end(self) -> None:
         """A last line for each stage."""
         with self._lock:
-            for name, total in self._totals.items():
-                if total:
-                    self._write(self._line(name, self._latest[name]))
+            for name, pace in self._paces.items():
+                if pace.total:
+                    self._write(_line(name, pace, pace.latest))
 
-    def _line(self, name: str, now: float) -> str:
-        done, total, elapsed = self._done.get(name, 0), self._totals[name], now - self._began[name]
-        line = f"{name}: {done:,} of {total:,}"
-        if not done or elapsed <= 0:
-            return line
-        line += f", {_rate(done / elapsed)}, {_duration(elapsed)}"
-        return f"{line}, about {_duration((total - done) * elapsed / done)} left" if done < total else line
+
+def _line(name: str, pace: Pace, now: float) -> str:
+    line, elapsed = f"{name}: {pace.done:,} of {pace.total:,}", now - pace.began
+    if not pace.done or elapsed <= 0:
+        return line
+    known, rate, left = _figures(pace, now)
+    return ", ".join(part for part in (line, known, rate, _duration(elapsed), left) if part)
+
+
+def _figures(pace: Pace, now: float) -> tuple[str, str, str]:
+    """`200 known before`, `6.7/s`, `about 8 min left`; empty where there is nothing to say."""
+    rate, left = pace.rate(now), pace.seconds_left(now)
+    return (
+        f"{pace.n_known:,} known before" if pace.n_known else "",
+        "" if rate is None else _rate(rate),
+        "" if left is None else f"about {_duration(left)} left",
+    )
 
 
 @contextmanager
@@ -106,7 +108,9 @@ def work_shown(how_to_go_on: str) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         by_signal = isinstance(stop, Terminated)
         print_error(f"stopped{' by SIGTERM' if by_signal else ''}; {how_to_go_on}")
-        sys.stdout.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # closed from the beginning
+                stream.flush()
         # Shards at work in threads would hold the process until their last answer.
         os._exit(128 + (signal.SIGTERM if by_signal else signal.SIGINT))
     finally:
@@ -133,18 +137,21 @@ def _bars() -> Iterator[None]:
         TextColumn("{task.description:>15}"),
         BarColumn(),
         MofNCompleteColumn(),
-        RateColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        PaceColumn(),
     )
-    bars: dict[str, TaskID] = {}
+    bars: dict[str, tuple[TaskID, Pace]] = {}
     with Progress(*columns, console=err, transient=False) as display:
 
         def show(step: progress.Step) -> None:
+            now = time.monotonic()
             if step.total is not None:
-                bars[step.name] = display.add_task(step.name, total=step.total)
-            elif step.name in bars:
-                display.advance(bars[step.name], step.done)
+                pace = Pace(now)
+                bars[step.name] = display.add_task(step.name, total=step.total, pace=pace), pace
+            if step.name in bars:
+                bar, pace = bars[step.name]
+                pace.add(step, now)
+                display.advance(bar, step.done)
 
         with progress.listening(show):
             yield

@@ -129,7 +129,7 @@ def verify_labels(
         asked = {completion_id: tuple(by_text.values()) for completion_id, by_text in own.items()}
         for completion_id, verdicts in Verifier(backend, rule_set, asked.__getitem__).verdicts(completions.values()):
             found |= {(completion_id, verdict.rule_id): verdict for verdict in verdicts}
-            progress.advance(name, len(verdicts))
+            progress.advance(name, len(verdicts), backend.new_counts())
     seconds = time.perf_counter() - begun
     ordered = [found[label.completion.completion_id, rules[label.rule].rule_id] for label in labels]
     return LabelRun(ordered, seconds, backend.counts)

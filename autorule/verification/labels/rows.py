@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autorule.errors import InputError
+from autorule.preferences import completions
 from autorule.preferences.completions import completion_id, read_completion_row
 from autorule.preferences.readers import BadRow, Row, read_rows
 from autorule.records import Completion, Message, Messages, RejectedRow
 
+COLUMNS = (*completions.COLUMNS, "rule", "satisfied")
 YES, NO = frozenset({"true", "yes", "1", "1.0"}), frozenset({"false", "no", "0", "0.0"})
 
 
@@ -30,7 +32,7 @@ class Label(NamedTuple):
 
 def read_label_rows(path: Path, columns: dict[str, str]) -> Iterator[Label]:
     """Raises InputError that names the row and the value."""
-    for row in read_rows(path):
+    for row in read_rows(path, lambda _: {columns.get(name, name) for name in COLUMNS}):
         if isinstance(row, BadRow):
             raise InputError(f"{path}, row {row.number}: {row.reason.message}")
         values = {**row.values, **{ours: row.values.get(theirs) for ours, theirs in columns.items()}}
