@@ -176,13 +176,6 @@ class Hang(Response):
             pass
 
 
-class Dropped(Response):
-    """The connection ends without an answer."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        raise ConnectionAbortedError
-
-
 def cut_off(reply: Body) -> Response:
     """A body that ends in the middle of its JSON."""
     return Response(json.dumps(reply)[:40], media_type="application/json")

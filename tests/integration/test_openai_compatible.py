@@ -16,10 +16,22 @@ from tests.conftest import messages
 from tests.integration.scripted_server import Hang, ScriptedServer, completion, cut_off, logprobs, shown
 
 
+_made = []
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    """What was left open would be told of in the log of whichever test comes later."""
+    yield
+    while _made:
+        _made.pop().close()
+
+
 def backend(server, **settings):
     defaults = {"timeout_s": 20, "retry_wait_s": 0.01, "max_retries": 3}
     config = ModelConfig(backend="openai_compatible", model="m", base_url=server.base_url, **{**defaults, **settings})
-    return OpenAICompatibleBackend(config)
+    _made.append(OpenAICompatibleBackend(config))
+    return _made[-1]
 
 
 def request(text="q", **fields):
