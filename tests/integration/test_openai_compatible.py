@@ -15,7 +15,6 @@ from autorule.records import Failure, Message
 from tests.conftest import messages
 from tests.integration.scripted_server import Hang, ScriptedServer, completion, cut_off, logprobs, shown
 
-
 _made = []
 
 
