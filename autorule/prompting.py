@@ -123,16 +123,6 @@ class Trimmed(NamedTuple):
 
 
 def trim_middle(text: str, max_chars: int) -> Trimmed:
-    """At most about `max_chars` characters of the text: the middle goes, and a mark says how much of it."""
-    if len(text) <= max_chars:
-        return Trimmed(text, False)
-    head = max_chars * 2 // 3
-    tail = max_chars - head
-    mark = TRIM_MARK.format(n=len(text) - head - tail)
-    return Trimmed(text[:head] + mark + (text[-tail:] if tail else ""), True)
-
-
-def trim_within(text: str, max_chars: int) -> Trimmed:
     """At most `max_chars` characters of the text: the middle goes, and a mark says how much of it. Where not even the
     mark has room, the beginning."""
     if len(text) <= max_chars:

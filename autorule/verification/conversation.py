@@ -4,7 +4,7 @@ import re
 
 from autorule.backends.base import split_thinking
 from autorule.config.stages import CompletionView
-from autorule.prompting import Trimmed, fence_for, trim_within
+from autorule.prompting import Trimmed, fence_for, trim_middle
 from autorule.records import Completion, Messages
 
 TURNS_MARK = "[... {n} turns left out here ...]"
@@ -33,7 +33,7 @@ def render_conversation(completion: Completion, max_chars: int, view: Completion
     if left_out := len(turns) - len(kept):
         parts.insert(n_first, TURNS_MARK.format(n=left_out))
     limit = longest_allowed([len(contents[n]) for n in kept], max_chars - len(BETWEEN.join(parts)))
-    trimmed = [trim_within(contents[n], limit) for n in kept]
+    trimmed = [trim_middle(contents[n], limit) for n in kept]
     shown = [_fenced(label, content.text, fence) for label, content in zip(labels, trimmed, strict=True)]
     if left_out:
         shown.insert(n_first, parts[n_first])

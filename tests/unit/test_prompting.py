@@ -89,14 +89,15 @@ def test_no_text_can_close_its_fence(texts):
     assert not any(fence in text for text in texts)
 
 
-@given(st.text(max_size=400), st.integers(min_value=9, max_value=200))
-def test_trimming_keeps_both_ends_and_says_how_much_went(text, max_chars):
+@given(st.text(max_size=400), st.integers(min_value=60, max_value=200))
+def test_trimming_keeps_both_ends_says_how_much_went_and_is_never_longer_than_asked(text, max_chars):
     result = trim_middle(text, max_chars)
-    assert result.trimmed == (len(text) > max_chars)
+    assert result.trimmed == (len(text) > max_chars) and len(result.text) <= max_chars
     if result.trimmed:
-        assert TRIM_MARK.format(n=len(text) - max_chars) in result.text
-        assert result.text.startswith(text[: max_chars // 2])
-        assert result.text.endswith(text[-(max_chars // 4) :])
+        kept = max_chars - len(TRIM_MARK.format(n=len(text)))
+        assert TRIM_MARK.format(n=len(text) - kept) in result.text
+        assert result.text.startswith(text[: kept // 2])
+        assert result.text.endswith(text[-(kept // 4) :] if kept >= 4 else "")
     else:
         assert result.text == text
 

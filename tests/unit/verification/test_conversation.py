@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autorule.prompting import trim_within
+from autorule.prompting import trim_middle
 from autorule.records import Completion, Message
 from autorule.verification.conversation import render_conversation
 
@@ -42,11 +42,11 @@ def test_a_thousand_turns_keep_to_the_limit_and_say_what_is_left_out():
 
 @given(st.text(max_size=400) | st.integers(0, 4000).map("ab".__mul__), st.integers(0, 3000))
 def test_what_is_cut_is_never_longer_than_asked_for(text, limit):
-    cut = trim_within(text, limit)
+    cut = trim_middle(text, limit)
     assert len(cut.text) <= max(limit, 0) or cut.text == text
     assert cut.trimmed == (len(text) > limit)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 10, 39])
 def test_where_the_mark_has_no_room_the_beginning_stays(limit):
-    assert trim_within("abcdefghij" * 10, limit).text == ("abcdefghij" * 10)[:limit]
+    assert trim_middle("abcdefghij" * 10, limit).text == ("abcdefghij" * 10)[:limit]
