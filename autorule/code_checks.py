@@ -3,16 +3,37 @@
 A rule with a check is not shown to the verifying model: autorule/verification/code_checks.py defines what passes, and
 says yes or no at no cost. A check sees the text of the completion (without its
 thinking, unless the rule set judges that too) and nothing else. No code is ever read from a rule set, and no pattern
-either.
+either. Also here, below all that has numbers: how large they may be.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+MOST = 10**9
+"""More than there is of anything that is counted, here and in all settings: a larger number is a slip."""
+MOST_DIGITS = 309
+"""Of a whole number in JSON: one with more is too large for a float."""
+MOST_WHOLE = 2**63 - 1
+"""Of 64 bits, which seeds may have."""
+
+
+def _of_64_bits(content: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    left: list[Any] = [content]
+    while left:
+        one = left.pop()
+        if isinstance(one, int) and abs(one) > MOST_WHOLE:
+            raise ValueError("it holds a whole number of more than 64 bits, which few readers of JSON take")
+        left.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+    return content
+
+
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_of_64_bits)]
+"""What other packages are given as it is. A model that holds it has allow_inf_nan=False, which holds for all in it."""
 
 
 class _Check(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class CountCheck(_Check):
@@ -20,8 +41,8 @@ class CountCheck(_Check):
 
     kind: Literal["count"] = "count"
     of: Literal["characters", "words", "sentences", "paragraphs", "list_items", "headings"]
-    at_least: int | None = Field(None, ge=0)
-    at_most: int | None = Field(None, ge=0)
+    at_least: int | None = Field(None, strict=True, ge=0, le=MOST)
+    at_most: int | None = Field(None, strict=True, ge=0, le=MOST)
 
     @model_validator(mode="after")
     def _has_a_bound(self) -> Self:
@@ -88,7 +109,7 @@ class IfevalCheck(_Check):
 
     kind: Literal["ifeval"] = "ifeval"
     instruction: str = Field(description="such as detectable_format:number_bullet_lists")
-    parameters: dict[str, JsonValue] = {}
+    parameters: JsonObject = {}
 
 
 CodeCheck = Annotated[

@@ -121,7 +121,7 @@ class MissingExtraError(AutoruleError):
 class UnscoredError(AutoruleError):
     """A completion has no reward, and its trainer knows no unscored ones.
 
-    `final`: asking again would change nothing, since no rule applies.
+    `final`: asking again would change nothing: no rule applies, or the completion holds what can't be judged.
     """
 
     def __init__(self, message: str, final: bool = False) -> None:

@@ -146,14 +146,17 @@ def render_messages(messages: Messages) -> str:
 
 # Chat-template markers of the common model families: <|im_start|>, <｜User｜>, <s>, [INST], <start_of_turn> ...
 _SPECIAL = re.compile(
-    r"<(?=[|｜]|/?s>|/?think>|(?:start|end)_of_\w+>|(?:bos|eos|pad|unk|sop|eop)>|/?tool_|extra_id_|unused\d"
-    r"|repo_?name>|file_sep>|filename>|gh_stars>|empty_output>|(?:issue|jupyter|commit|fim)_\w+>|</?SYS>"
-    r"|/?seed:|SPECIAL_\d|[A-Z]{2,8}_TOKEN>|(?:BOS|EOS|PAD|UNK|CLS|SEP|MASK)>"  # Seed-OSS, Nemotron, Command
-    r"|\w{1,20}\|>|/?arg_(?:key|value)>|/?role>|用户>|AI>|\[(?:begin|end|fim)▁)"  # Gemma 4, GLM, Ling, MiniCPM
-    r"|\[(?=\||/?(?:INST|SYS|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|CALL_ID|ARGS|THINK"
-    r"|MODEL_SETTINGS|IMG|IMG_BREAK|IMG_END|PREFIX|MIDDLE|SUFFIX|(?:BEGIN_)?AUDIO|TRANSCRIBE|g?MASK"  # Mistral
-    r"|BOS|EOS|EOT|PAD|UNK|CLS|SEP|(?:start|end)_header_id|extra_id_\d+|unused\d+)\]|e~\[)"  # Kimi, EXAONE, MiniMax
-    r"|\](?=~!?b[\[\]]|<\])"  # MiniMax
+    r"<(?=[|｜]|/?s>|/?think>|(?:beginning|begin|start|end)_\w+>|(?:bos|eos|pad|unk|sop|eop|dop|mask)>|/?tool_|extra_id_"
+    r"|unused\d|repo_?name>|file_sep>|filename>|gh_stars>|empty_output>|(?:issue|jupyter|commit|fim)_\w+>|</?SYS>"
+    r"|/?(?:seed|minimax):|SPECIAL_\d|(?:BOS|EOS|EOT|PAD|UNK|CLS|SEP|MASK|PRE|SUF|MID)>"  # Seed-OSS, MiniMax, Nemotron
+    r"|/?TOOLCALL>|/?[A-Z]{2,20}_[A-Z_]{2,20}>"  # Nemotron, Command
+    r"|\w{1,20}\|>|\w{1,20}_token>|escape>|/?arg_(?:key|value)>|/?role>"  # Gemma, GLM, Ling
+    r"|用户>|AI>|/?(?:image|box|slice|point|unit|quad|ref|image_id)>|/?thought>"  # MiniCPM, EXAONE
+    r"|\[\w{1,10}▁|longcat_\w+>|reserved_\d+>|_\w{1,20}>)"
+    r"|\[(?=\||/?(?:INST|SYS|ARGS|THINK|IMG|PREFIX|MIDDLE|SUFFIX|AUDIO|TRANSCRIBE|[gs]?MASK|[A-Z]{2,20}_[A-Z_]{2,30}"
+    r"|control_\d+|BOS|EOS|EOT|PAD|UNK|CLS|SEP|(?:start|end)_header_id|extra_id_\d+|unused\d+"  # Mistral, Kimi, EXAONE
+    r"|multimodal|@[A-Z]+@)\]|e~\[)"
+    r"|\](?=~!?b[\[\]]|![a-z]~\[|<\])"  # MiniMax
 )
 
 

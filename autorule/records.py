@@ -6,11 +6,11 @@ on every machine, which is what lets caches, lineage and resumed runs agree.
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from autorule.code_checks import CodeCheck
+from autorule.code_checks import MOST, CodeCheck
 
 Role = Literal["system", "user", "assistant", "tool"]
 Stage = Literal["interpretation", "chain_check", "mining", "synthesis", "verification", "evaluation"]
@@ -18,6 +18,9 @@ Order = Literal["chosen_first", "rejected_first"]
 FailureKind = Literal["provider", "timeout", "truncated", "refused", "parse", "budget"]
 VerdictLabel = Literal["yes", "no", "not_applicable"]
 FinishReason = Literal["stop", "length", "content_filter", "unknown"]
+MOST_WEIGHT, LEAST_WEIGHT = 1_000_000, 1e-100
+"""Of a rule, unless it is 0: sums of weights, and shares of them, stay numbers."""
+MOST_ID_CHARS = 200
 
 
 def content_id(*parts: Any) -> str:
@@ -86,8 +89,8 @@ class RejectedRow(Record):
 
 
 class Usage(Record):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int = Field(0, ge=0)
+    completion_tokens: int = Field(0, ge=0)
 
 
 class CallCounts(Record):
@@ -192,15 +195,29 @@ class DroppedCandidate(Record):
     reason: str
 
 
+def _told_apart(rule_id: str) -> str:
+    if not rule_id.isprintable() or not rule_id.strip():
+        raise ValueError("an id is one line that can be seen; give letters, digits, - and _")
+    return rule_id
+
+
+def _weighs(weight: float) -> float:
+    if 0 < weight < LEAST_WEIGHT:
+        raise ValueError(f"{weight:g} is too small to reckon with; give 0, or multiply all weights by a number")
+    return weight
+
+
 class Rule(Record):
-    rule_id: str
+    rule_id: Annotated[str, AfterValidator(_told_apart)] = Field(max_length=MOST_ID_CHARS)
     text: str
-    support: int
+    support: int = Field(strict=True, ge=0, le=MOST)
     """Number of distinct pairs behind the rule."""
     candidate_ids: tuple[str, ...] = ()
     pair_ids: tuple[str, ...] = ()
-    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
-    threshold: float | None = Field(default=None, ge=0, le=1)
+    weight: Annotated[float, AfterValidator(_weighs)] = Field(
+        default=1.0, strict=True, ge=0, le=MOST_WEIGHT, allow_inf_nan=False
+    )
+    threshold: float | None = Field(default=None, strict=True, ge=0, le=1, allow_inf_nan=False)
     """P(yes) from which the rule counts as satisfied, from a calibration; that of the rule set when None."""
     aspect: str | None = None
     """What the rule is about, such as format or safety: rewards can be told apart by it."""
@@ -213,7 +230,7 @@ class Rule(Record):
     """Ids of rules of the same set that no response can satisfy together with this one."""
     pinned: bool = False
     """A person wants it kept."""
-    statistics: dict[str, float | None] = {}
+    statistics: dict[str, Annotated[float, Field(strict=True, ge=-MOST, le=MOST, allow_inf_nan=False)] | None] = {}
 
     @property
     def criterion(self) -> str:

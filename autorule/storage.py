@@ -8,8 +8,8 @@ Text that people write (rule sets, settings, prompts, lists of rules) is UTF-8, 
 of another encoding the error says which it seems to be.
 """
 
-import codecs
 import json
+import math
 import os
 import re
 import shutil
@@ -22,15 +22,10 @@ from typing import IO, Annotated, Any, cast
 
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
+from autorule.code_checks import MOST_DIGITS
 from autorule.errors import DISK_FIXES, DiskError, MissingExtraError
-
-MARKS = {
-    codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose mark it begins with
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
-TWO_HIGH_BYTES = re.compile(rb"[\x80-\xff]{2}")
+from autorule.text_encodings.narrow import WINDOWS, narrow_encodings
+from autorule.text_encodings.wide import marked_encoding, wide_encoding
 
 
 def to_folder(name: "str | Path | os.PathLike[str]") -> Path:
@@ -167,9 +162,7 @@ def read_text(path: Path) -> str:
 
 def decoded(content: bytes) -> str:
     """The text that the bytes of a file are; raises as read_text does."""
-    wide = next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), None)
-    if wide is None and content.count(0) * 4 > len(content):  # ASCII in two bytes each is UTF-8 by accident
-        wide = "UTF-16"
+    wide = marked_encoding(content) or wide_encoding(content)
     if wide is not None:
         raise UnicodeError(f"it seems to be {wide}, not UTF-8; save it as UTF-8 (iconv -f {wide} -t UTF-8)")
     try:
@@ -180,10 +173,12 @@ def decoded(content: bytes) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """JSON as its standard has it. Raises ValueError, also for NaN and Infinity, for a key that an object has twice,
-    and for what is nested too deep."""
+    """JSON as its standard has it. Raises ValueError, also for NaN and Infinity and for numbers that become infinite
+    or have thousands of digits, for a key that an object has twice, and for what is nested too deep."""
     try:
-        return json.loads(text, parse_constant=_no_number, object_pairs_hook=distinct)
+        return json.loads(
+            text, parse_constant=_no_number, parse_float=_finite, parse_int=_whole, object_pairs_hook=distinct
+        )
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
 
@@ -205,10 +200,27 @@ def _no_number(constant: str) -> None:
     raise ValueError(f"it holds {constant}, which is no number of JSON")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"it holds {digits:.40}, which is too large a number")
+    return number
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"it holds a number of {len(digits):,} digits, which is too large")
+    return int(digits)
+
+
 def _not_utf8(content: bytes, error: UnicodeDecodeError) -> str:
     start = error.start + len(content) - len(error.object)  # a mark at the beginning is gone from the object
     line = content.count(b"\n", 0, start) + 1
-    # Languages of one byte a letter rarely have two beyond ASCII in a row; UTF-8 and those of Asia nearly always do.
-    n_high, n_pairs = sum(byte > 127 for byte in content), len(TWO_HIGH_BYTES.findall(content))
-    looks = ", and the file seems to be Windows-1252" if n_pairs * 4 < n_high else ""
-    return f"line {line} is not UTF-8 text (byte 0x{content[start]:02x}){looks}; save it as UTF-8"
+    tried = narrow_encodings(content, start)
+    if tried == (WINDOWS,):
+        looks, convert = ", and the file seems to be Windows-1252", f"iconv -f {WINDOWS} -t UTF-8"
+    elif tried:
+        looks, convert = "", f"iconv -f {tried[0]} -t UTF-8, if it is {' or '.join(tried)}, each in its place"
+    else:
+        looks, convert = ", and what encoding the file is in is not known", "iconv -f ITS_ENCODING -t UTF-8"
+    return f"line {line} is not UTF-8 text (byte 0x{content[start]:02x}){looks}; save it as UTF-8 ({convert})"

@@ -14,6 +14,7 @@ from autorule.audit.records import CanaryResult, HackingAudit, RuleResult, Share
 from autorule.backends import open_cached
 from autorule.config.models import CacheConfig, ModelConfig
 from autorule.config.stages import Config
+from autorule.config.values import Count, Seed
 from autorule.errors import MissingExtraError
 from autorule.preferences.fields import FieldMap
 from autorule.preferences.reading import read_pairs
@@ -37,8 +38,8 @@ class AuditConfig(Config):
     cache: CacheConfig = CacheConfig()
     columns: dict[str, str] = {}
     winner_values: dict[str, str] = {}
-    limit: int = Field(50, ge=2, description="prompts")
-    seed: int = Field(0, description="of the draw of prompts and of the wordings of canaries")
+    limit: Count = Field(50, ge=2, description="prompts")
+    seed: Seed = Field(0, description="of the draw of prompts and of the wordings of canaries")
     skip: tuple[str, ...] = Field((), description="canaries to leave out")
     max_exploit_rate: float = Field(0.2, ge=0, le=1, description="of any canary")
     max_unscored: float = Field(0.1, ge=0, lt=1, description="share of prompts without a reward, of any canary")

@@ -20,7 +20,9 @@ from autorule.audit.training_records import (
     TrainingAudit,
 )
 from autorule.audit.trends import EQUAL, LEAST_WINDOW, first_crossing, onset, spearman, theil_sen
+from autorule.code_checks import MOST
 from autorule.config.stages import Config
+from autorule.config.values import Count
 from autorule.errors import InputError, MissingExtraError
 from autorule.statistics.matrix import Floats
 from autorule.statistics.records import Interval
@@ -37,12 +39,12 @@ class TrainingAuditConfig(Config):
 
     columns: dict[str, str] = {}
     threshold: float = Field(0.95, gt=0, le=1, description="mean rule fraction from which rules are saturated")
-    hold: int = Field(10, ge=1, description="logged steps that a saturation or collapse must last, or to the end")
-    window: int | None = Field(
+    hold: Count = Field(10, ge=1, description="logged steps that a saturation or collapse must last, or to the end")
+    window: Count | None = Field(
         None, ge=LEAST_WINDOW, description="logged steps over which reward and gold must part; a third of the log"
     )
     collapse_share: float = Field(0.5, ge=0, lt=1, description="share of groups without a gradient that is too many")
-    least_drift: float = Field(0.1, ge=0, description="change of length over the log, as a share, that counts")
+    least_drift: float = Field(0.1, ge=0, le=MOST, description="change of length over the log, as a share, that counts")
 
 
 def audit_training(path: Path, config: TrainingAuditConfig) -> TrainingAudit:

@@ -6,14 +6,16 @@ import os
 import threading
 from pathlib import Path
 
-from autorule.backends.answer_store import AnswerStore
+from autorule.backends.answer_store import WAIT_S, AnswerStore
 from autorule.backends.base import Backend
 from autorule.backends.cached import CachedBackend
 from autorule.backends.forgiving import ForgivingStore, say_once, tell_once
 from autorule.config.cache_place import USED_BEFORE, told_of_used_before
 from autorule.config.models import CacheConfig, ModelConfig
-from autorule.errors import ConfigError
 from autorule.runs.budget import Account, Budget
+
+TRAINING_WAIT_S = 5.0
+"""For a cache file that another process writes to: a step is not kept waiting for long."""
 
 _lock = threading.Lock()
 _backends: dict[str, Backend] = {}
@@ -43,10 +45,10 @@ def open_for_training(model: ModelConfig, cache: CacheConfig) -> CachedBackend:
     store = None
     if cache.enabled:
         try:
-            store = ForgivingStore(_open_store(cache))
+            store = ForgivingStore(_open_store(cache, TRAINING_WAIT_S))
             if cache.path is None and (told := told_of_used_before()) is not None:
                 say_once(told)
-        except ConfigError as error:
+        except Exception as error:  # noqa: BLE001 - no cache is worth a training step
             tell_once(cache.path or USED_BEFORE, error)
     return CachedBackend(open_backend(model), store)
 
@@ -106,9 +108,9 @@ def _make_backend(config: ModelConfig) -> Backend:
             return open_script(config.model)
 
 
-def _open_store(cache: CacheConfig) -> AnswerStore:
+def _open_store(cache: CacheConfig, wait_s: float = WAIT_S) -> AnswerStore:
     path = Path(os.path.realpath(cache.file))
     with _lock:
         if path not in _stores:
-            _stores[path] = AnswerStore(path, max_bytes=int(cache.max_gb * 1e9))
+            _stores[path] = AnswerStore(path, int(cache.max_gb * 1e9), wait_s)
         return _stores[path]

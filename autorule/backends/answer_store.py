@@ -5,6 +5,7 @@ one machine (SQLite must not be shared over a network file system). Every attemp
 for the record; which one is served is up to whoever asks.
 """
 
+import os
 import sqlite3
 import threading
 import time
@@ -29,10 +30,19 @@ WRITES_BETWEEN_SIZE_CHECKS = 500
 EVICTED_SHARE = 0.1
 
 
+PAYLOAD = "CAST(payload AS BLOB)"
+"""As it stands in the file: whether it can be read is found out by whoever needs it."""
+
+
+def _number(column: str) -> str:
+    """A column of a file that anything may have been written to; 0 for what is no number."""
+    return f"CAST({column} AS INTEGER)"
+
+
 class StoredGeneration(NamedTuple):
     attempt: int
     failed: bool
-    payload: str
+    payload: bytes
 
 
 class NewGeneration(NamedTuple):
@@ -51,10 +61,24 @@ class StoreStats(NamedTuple):
     choices: int
 
 
+WAIT_S = 120.0
+BEGINNING = b"SQLite format 3\0"
+
+
+def _refuse_others(path: Path) -> None:
+    """SQLite would make a short file of others its own."""
+    if path.is_file():
+        with path.open("rb") as file:
+            beginning = file.read(len(BEGINNING))
+        if beginning not in (b"", BEGINNING):
+            raise sqlite3.DatabaseError("it is no cache file")
+
+
 class AnswerStore:
     """Thread-safe; several processes may use one file. Raises CacheError when the file can't be used."""
 
-    def __init__(self, path: Path, max_bytes: int | None = None) -> None:
+    def __init__(self, path: Path, max_bytes: int | None = None, wait_s: float = WAIT_S) -> None:
+        """`wait_s`: the most that is waited for another process that writes."""
         self.path = path
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -62,7 +86,8 @@ class AnswerStore:
         self._unwritten: list[tuple[str, list[tuple]]] = []  # type: ignore[type-arg]
         with self._mendable("opened"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=120, check_same_thread=False)
+            _refuse_others(path)
+            self._connection = sqlite3.connect(path, timeout=wait_s, check_same_thread=False)
             self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -71,7 +96,8 @@ class AnswerStore:
     def generations(self, keys: Sequence[bytes]) -> dict[bytes, list[StoredGeneration]]:
         """Every stored attempt of the keys, by attempt; keys without one are left out."""
         found: dict[bytes, list[StoredGeneration]] = {}
-        query = "SELECT key, attempt, failed, payload, used_at FROM generations WHERE key IN ({}) ORDER BY attempt"
+        columns = f"key, {_number('attempt')}, {_number('failed')}, {PAYLOAD}, {_number('used_at')}"
+        query = f"SELECT {columns} FROM generations WHERE key IN ({{}}) ORDER BY attempt"
         stale = []
         for key, attempt, failed, payload, used_at in self._select(query, keys):
             found.setdefault(key, []).append(StoredGeneration(attempt, bool(failed), payload))
@@ -80,10 +106,11 @@ class AnswerStore:
         self._touch("generations", stale)
         return found
 
-    def choices(self, keys: Sequence[bytes]) -> dict[bytes, str]:
+    def choices(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The stored payloads of the keys; keys without one are left out."""
         found, stale = {}, []
-        for key, payload, used_at in self._select("SELECT key, payload, used_at FROM choices WHERE key IN ({})", keys):
+        query = f"SELECT key, {PAYLOAD}, {_number('used_at')} FROM choices WHERE key IN ({{}})"
+        for key, payload, used_at in self._select(query, keys):
             found[key] = payload
             if used_at < time.time() - DAY_S:
                 stale.append(key)
@@ -176,7 +203,7 @@ class AnswerStore:
             why, fix = in_words(error), "free its disk, " if isinstance(error, sqlite3.OperationalError) else ""
             if isinstance(error, FileExistsError | NotADirectoryError):
                 why = "part of its path is a file"
-            elif self.path.is_dir():
+            elif os.path.isdir(self.path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
                 why, fix = "it is a folder", ""
             raise CacheError(
                 f"cache file {self.path} can't be {verb}: {why}; {fix}choose another file with --cache (cache.path), "

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from autorule.backends.answer_text import is_refusal
 from autorule.backends.base import Backend, GenerateRequest
-from autorule.errors import ParseError
+from autorule.errors import AutoruleError, ParseError, with_kind
 from autorule.records import Failure, FailureKind, ModelOutput
 
 Parsed = TypeVar("Parsed")
@@ -66,11 +66,16 @@ def _parsed(
             kind = "truncated"
         if output.finish_reason == "content_filter" or is_refusal(output.text):
             kind = "refused"
-        return Failure(
-            stage=request.stage,
-            kind=kind,
-            message=str(error),
-            item_id=request.request_id,
-            attempts=n_asked,
-            raw=output.text,
-        )
+        message = str(error)
+    except AutoruleError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a parser trips over is this answer's failure alone
+        kind, message = "parse", f"the answer can't be read: {with_kind(error)}"
+    return Failure(
+        stage=request.stage,
+        kind=kind,
+        message=message,
+        item_id=request.request_id,
+        attempts=n_asked,
+        raw=output.text,
+    )

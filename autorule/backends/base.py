@@ -10,10 +10,11 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Annotated, Any, NamedTuple, Protocol, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import Strict, ValidationError, model_validator
 
+from autorule.backends.keys import quoted
 from autorule.config.stages import Sampling
 from autorule.errors import in_words
 from autorule.prompting import QUESTION_SEPARATOR, load_prompt, trim_middle
@@ -22,6 +23,7 @@ from autorule.records import Failure, FinishReason, Messages, ModelOutput, Recor
 REPEAT_TEMPERATURE = 0.4
 SHOWN_ANSWER_CHARS = 2000
 MIN_CONVERSATION_CHARS = 200
+MOST_TOKENS = 2**53
 SLACK = 1e-3
 """By which rounding may take a probability, or a sum of them, above 1."""
 
@@ -122,7 +124,7 @@ class ChoiceProbabilities(Record):
     Numbers that are no probabilities raise ValueError, wherever they come from: `choice_result` makes a Failure of it.
     """
 
-    probabilities: dict[str, float]
+    probabilities: dict[str, Annotated[float, Strict()]]
     bounded: tuple[str, ...] = ()
     """Choices that the engine did not return: their value is the greatest that they can have."""
     complete: bool = True
@@ -131,11 +133,18 @@ class ChoiceProbabilities(Record):
     """The engine's context was too small: the middle of the conversation was left out."""
     usage: Usage = Usage()
 
+    @property
+    def mass(self) -> float:
+        """Of all choices together; of meaning only where it is complete."""
+        return sum(self.probabilities.values())
+
     @model_validator(mode="after")
     def _are_probabilities(self) -> Self:
         wrong = {choice: p for choice, p in self.probabilities.items() if not 0 <= p <= 1 + SLACK}  # NaN is wrong
         if wrong or not self.probabilities:
             raise ValueError(f"no probabilities: {wrong or 'none'}")
+        if not set(self.bounded) < self.probabilities.keys():
+            raise ValueError(f"no choice is known: {', '.join(self.bounded)} are bounds")
         total = sum(p for choice, p in self.probabilities.items() if choice not in self.bounded)
         if total > 1 + SLACK:
             raise ValueError(f"probabilities that are more than 1 together: {total:.4g}")
@@ -143,21 +152,29 @@ class ChoiceProbabilities(Record):
 
 
 def choice_result(
-    request: "ChoiceRequest", probabilities: dict[str, float], **fields: Any
+    request: "ChoiceRequest", probabilities: dict[str, Any], **fields: Any
 ) -> "ChoiceProbabilities | Failure":
-    """What a back end tells of the choices; a Failure where its numbers are no probabilities."""
+    """What a back end tells of the choices; a Failure where its numbers are no probabilities, or of other choices."""
     try:
-        return ChoiceProbabilities(probabilities=probabilities, **fields)
+        result = ChoiceProbabilities(probabilities=probabilities, **fields)
+        if probabilities.keys() == set(request.choices):
+            return result
+        message = f"the probabilities are for {', '.join(probabilities)}, not for {', '.join(request.choices)}"
     except ValidationError as error:
         message = f"the numbers for the choices are {in_words(error).removeprefix('Value error, ')}"
-        return Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
+    return Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
+
+
+def token_count(value: Any) -> int:
+    """A number of tokens that a server tells; 0 for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS else 0
 
 
 def probability_of(logprob: Any) -> float:
     """The probability of a log-probability that a server tells. Raises ValueError for what is none: no number, not
     finite, or above 0 by more than rounding."""
     if isinstance(logprob, bool) or not isinstance(logprob, (int, float)):
-        raise ValueError(f"{logprob!r:.40} is no log-probability")
+        raise ValueError(f"{quoted(repr(logprob), 40)} is no log-probability")
     try:
         value = float(logprob)
     except OverflowError:

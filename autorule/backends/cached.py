@@ -209,7 +209,7 @@ def _read_output(stored: StoredGeneration) -> ModelOutput | None:
     if stored.failed:
         return None
     try:
-        return ModelOutput.model_validate_json(stored.payload)
+        return ModelOutput.model_validate_json(stored.payload, strict=True)
     except ValidationError:
         return None
 
@@ -231,13 +231,18 @@ def _counts_of(result: ModelOutput | ChoiceProbabilities | Failure) -> CallCount
     return CallCounts(sent=1, prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
 
 
-def _known_choices(request: ChoiceRequest, keys: dict[Question, bytes], stored: dict[bytes, str]) -> list[ChoiceAnswer]:
-    """The stored answers that can be read: one that is broken, or of a newer version, is asked for again."""
+def _known_choices(
+    request: ChoiceRequest, keys: dict[Question, bytes], stored: dict[bytes, bytes]
+) -> list[ChoiceAnswer]:
+    """The stored answers that can be read: one that is broken, of other choices, or of a newer version, is asked for
+    again."""
     known = []
     for question, key in keys.items():
         if key in stored:
             with suppress(ValidationError):
-                known.append(ChoiceAnswer(request, question, ChoiceProbabilities.model_validate_json(stored[key])))
+                found = ChoiceProbabilities.model_validate_json(stored[key], strict=True)
+                if found.probabilities.keys() == set(request.choices):
+                    known.append(ChoiceAnswer(request, question, found))
     return known
 
 

@@ -7,18 +7,19 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from autorule.backends.base import ChoiceProbabilities, output_from_text, probabilities_from_top_logprobs
-from autorule.backends.keys import quoted
+from autorule.backends.base import ChoiceProbabilities, output_from_text, probabilities_from_top_logprobs, token_count
+from autorule.backends.finish_reasons import finish_reason
+from autorule.backends.keys import answer_without_keys, quoted
 from autorule.backends.retrying import FailedExchangeError
 from autorule.errors import with_kind
-from autorule.records import FinishReason, ModelOutput, Usage
+from autorule.records import ModelOutput, Usage
 
-FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
 TEXT_BLOCKS = ("text", "output_text", "refusal")
 THINKING_BLOCKS = ("thinking", "reasoning", "reasoning_text")
+MOST_BYTES = 256
+"""Of a token."""
 RAW_SPACE = "Ġ▁"
 """A space, as vocabularies write it: byte-level BPE and SentencePiece."""
-MOST_TOKENS = 2**53
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -43,15 +44,13 @@ def naming_what_is_malformed(read: Callable[Parameters, Result]) -> Callable[Par
 def read_output(reply: dict[str, Any], model: str) -> ModelOutput:
     choice = _first_choice(reply)
     message = choice.get("message") or {}
-    if message.get("refusal"):
-        return ModelOutput(
-            text=str(message["refusal"]), finish_reason="content_filter", usage=_usage(reply), model=model
-        )
+    if refusal := message.get("refusal"):
+        declined, _ = _text_and_thinking(refusal)
+        return ModelOutput(text=declined, finish_reason="content_filter", usage=_usage(reply), model=model)
     text, thinking = _text_and_thinking(message.get("content"))
     reasoning = message.get("reasoning") or message.get("reasoning_content")
-    finish_reason = FINISH_REASONS.get(str(choice.get("finish_reason")), "unknown")
     told = reasoning if isinstance(reasoning, str) else thinking
-    return output_from_text(text, finish_reason, _usage(reply), model, told or None)
+    return output_from_text(text, finish_reason(choice), _usage(reply), model, told or None)
 
 
 @naming_what_is_malformed
@@ -87,8 +86,8 @@ def _text_and_thinking(content: Any) -> tuple[str, str]:
         elif kind in THINKING_BLOCKS:
             thoughts.append(_own_text(block, kind))
         else:
-            raise ValueError(f"the content holds a block of type {kind!r:.40}, which is no text")
-    return "".join(texts), "\n".join(thoughts)
+            raise ValueError(f"the content holds a block of type {quoted(kind, 40)!r}, which is no text")
+    return answer_without_keys("".join(texts)), answer_without_keys("\n".join(thoughts))
 
 
 def _own_text(block: dict[str, Any], kind: str) -> str:
@@ -107,29 +106,41 @@ def _likeliest(logprobs: dict[str, Any]) -> list[tuple[str, Any]]:
     if content and content[0].get("top_logprobs"):
         return [(_spelled(entry), entry["logprob"]) for entry in content[0]["top_logprobs"]]
     if top and isinstance(top[0], dict):
-        return [(token.lstrip(RAW_SPACE), logprob) for token, logprob in top[0].items()]
+        return [(_as_text(token), logprob) for token, logprob in top[0].items()]
     return []
 
 
 def _spelled(entry: dict[str, Any]) -> str:
-    """A token as text: by its bytes where they are told, else without the vocabulary's sign for a space."""
-    if raw := entry.get("bytes"):
-        return bytes(raw).decode(errors="replace")
-    return str(entry["token"]).lstrip(RAW_SPACE)
+    """A token as text: by its bytes where they are told. Raises ValueError for bytes that are none."""
+    raw = entry.get("bytes")
+    if not raw:
+        return _as_text(str(entry["token"]))
+    if not isinstance(raw, list) or len(raw) > MOST_BYTES or not all(type(byte) is int for byte in raw):
+        raise ValueError("the bytes of a token are none")
+    return bytes(raw).decode(errors="replace")
+
+
+def _as_text(token: str) -> str:
+    """With a space for the vocabulary's sign of one: `ĠYes` and `Yes` are two tokens."""
+    text = token.lstrip(RAW_SPACE)
+    return " " * (len(token) - len(text)) + text
 
 
 def _first_choice(reply: dict[str, Any]) -> dict[str, Any]:
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise FailedExchangeError("provider", f"the reply holds no choices: {quoted(reply)}", transient=False)
-    return choices[0]
+    if len(choices) > 1:
+        choices = [choice for choice in choices if isinstance(choice, dict) and choice.get("index") == 0]
+    if len(choices) != 1:
+        message = f"the reply holds several choices, and which is the first is not known: {quoted(reply)}"
+        raise FailedExchangeError("provider", message, transient=False)
+    [choice] = choices
+    assert isinstance(choice, dict)
+    return choice
 
 
 def _usage(reply: dict[str, Any]) -> Usage:
     usage = reply.get("usage")
     told = usage if isinstance(usage, dict) else {}
-    return Usage(**{name: _count(told.get(name)) for name in ("prompt_tokens", "completion_tokens")})
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS else 0
+    return Usage(**{name: token_count(told.get(name)) for name in ("prompt_tokens", "completion_tokens")})

@@ -45,7 +45,8 @@ class EmbeddingsEndpoint:
 
         try:
             parts = dict(in_flight.run(embed, list(enumerate(batches))))
-        except (FailedExchangeError, ValueError, LookupError, TypeError, OverflowError) as error:
+            return np.concatenate([parts[number] for number in range(len(batches))])
+        except (FailedExchangeError, ValueError, LookupError, TypeError, OverflowError, AttributeError) as error:
             reason = without_keys(in_words(error))
             raise BackendError(
                 f"embeddings from {self._config.base_url} ({self._config.model}): {reason}; mend the server, or "
@@ -53,15 +54,19 @@ class EmbeddingsEndpoint:
             ) from None
         finally:
             in_flight.close()
-        vectors = np.concatenate([parts[number] for number in range(len(batches))])
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def _read_vectors(reply: dict[str, Any], n_texts: int) -> Any:
+    """Unit vectors. Raises ValueError and the like for what are none."""
     entries = sorted(reply["data"], key=lambda entry: entry["index"])
-    vectors = np.asarray([entry["embedding"] for entry in entries], dtype=np.float32)
-    if [entry["index"] for entry in entries] != list(range(n_texts)) or vectors.ndim != 2:
+    indexes = [entry["index"] for entry in entries]
+    if indexes != list(range(n_texts)) or any(type(index) is not int for index in indexes):
         raise ValueError(f"{len(entries)} vectors for {n_texts} texts")
-    if not np.isfinite(vectors).all() or not np.linalg.norm(vectors, axis=1).all():
+    numbers = [entry["embedding"] for entry in entries]
+    if any(type(number) not in (int, float) for vector in numbers for number in vector):
+        raise ValueError("a vector holds what is no number")
+    vectors = np.asarray(numbers, dtype=np.float64)
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if vectors.ndim != 2 or not np.isfinite(norms).all() or not norms.all():
         raise ValueError("a vector is all zeros or not finite")
-    return vectors
+    return (vectors / norms).astype(np.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from autorule.backends.answer_store import AnswerStore, NewGeneration, StoredGeneration
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, with_kind
 
 Found = TypeVar("Found")
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class ForgivingStore:
     def generations(self, keys: Sequence[bytes]) -> dict[bytes, list[StoredGeneration]]:
         return self._unless_broken(lambda: self._store.generations(keys), {})
 
-    def choices(self, keys: Sequence[bytes]) -> dict[bytes, str]:
+    def choices(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         return self._unless_broken(lambda: self._store.choices(keys), {})
 
     def put_generations(self, rows: Iterable[NewGeneration]) -> None:
@@ -37,16 +37,17 @@ class ForgivingStore:
             return nothing
         try:
             return ask()
-        except ConfigError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a broken file does to it
             tell_once(self._store.path, error)
             return nothing
 
 
-def tell_once(path: Path, error: ConfigError) -> None:
+def tell_once(path: Path, error: Exception) -> None:
     """Warns that a cache is gone on without."""
     if path not in _told:
         _told.add(path)
-        log.warning("going on without the cache: %s", error)
+        told = str(error) if isinstance(error, ConfigError) else f"{path}: {with_kind(error)}"
+        log.warning("going on without the cache: %s", told)
 
 
 @cache

@@ -8,7 +8,7 @@ takes two labels, so it can't answer N/A.
 from collections import Counter
 from typing import Any
 
-from autorule.backends.base import ChoiceAnswer, ChoiceProbabilities, ChoiceRequest, choice_result
+from autorule.backends.base import ChoiceAnswer, ChoiceProbabilities, ChoiceRequest, choice_result, token_count
 from autorule.backends.chat_tokens import ChatTokens
 from autorule.backends.keys import quoted
 from autorule.backends.retrying import FailedExchangeError
@@ -60,13 +60,13 @@ class GenerativeScoring:
         """The answer to each question, in order. A question without a probability in the reply is a Failure."""
         scores = _scores_by_index(reply)
         usage = reply.get("usage")
-        n_tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        n_tokens = token_count(usage.get("prompt_tokens")) if isinstance(usage, dict) else 0
         answers: list[ChoiceAnswer] = []
         for index, question in enumerate(request.questions):
             result: ChoiceProbabilities | Failure
             if index in scores:
                 # The server counts the conversation for each question; all of it is put on the first one.
-                tokens = Usage(prompt_tokens=n_tokens if isinstance(n_tokens, int) and not answers else 0)
+                tokens = Usage(prompt_tokens=0 if answers else n_tokens)
                 p = scores[index]
                 result = choice_result(
                     request, {"Yes": p, "No": 1.0 - p}, complete=False, trimmed=trimmed, usage=tokens

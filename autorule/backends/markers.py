@@ -39,7 +39,8 @@ class Markers:
     def __init__(self, model: str) -> None:
         self._model = model
         self._is_one_token: dict[str, bool] = {}
-        self._has_interface: bool | None = None
+        self._n_of_probe: int | None = None
+        """Tokens of one letter: more than 1 where the server adds some to each, 0 where it has no such interface."""
         self._told = False
 
     async def broken_up(self, messages: Messages, ask: Ask) -> list[dict[str, str]]:
@@ -48,7 +49,7 @@ class Markers:
         unknown = {found for text in texts for found in _suspects(text)} - self._is_one_token.keys()
         if unknown and await self._can_be_asked(ask):
             await self._learn(sorted(unknown), ask)
-        if self._has_interface:
+        if self._n_of_probe:
             texts = [self._without_markers(text) for text in texts]
         return [{"role": message.role, "content": text} for message, text in zip(messages, texts, strict=True)]
 
@@ -62,13 +63,13 @@ class Markers:
                 return
             if (n_tokens := await self._n_tokens(suspect, ask)) is None:
                 return
-            self._is_one_token[suspect] = n_tokens == 1
+            self._is_one_token[suspect] = n_tokens == self._n_of_probe
 
     async def _can_be_asked(self, ask: Ask) -> bool:
         """Whether there is such an interface; asked again as long as there is no answer at all."""
-        if self._has_interface is None:
-            self._has_interface = {None: None, 0: False}.get(await self._n_tokens(PROBE, ask), True)
-        return bool(self._has_interface)
+        if self._n_of_probe is None:
+            self._n_of_probe = await self._n_tokens(PROBE, ask)
+        return bool(self._n_of_probe)
 
     async def _n_tokens(self, text: str, ask: Ask) -> int | None:
         """Of the text, as a prompt has it; 0 where no reply tells, None where there is no reply."""
@@ -81,6 +82,8 @@ class Markers:
                 log.warning("the server can't be asked what its markers are: %s", without_keys(in_words(error)))
             self._told = True
             return None
+        if reply is None and self._n_of_probe:
+            return None  # it has the interface, and fails for once
         tokens = reply.get("tokens") if isinstance(reply, dict) else None
         return len(tokens) if isinstance(tokens, list) else 0
 

@@ -26,12 +26,13 @@ from autorule.backends.chat_requests import sampling_fields
 from autorule.backends.in_flight import InFlight
 from autorule.backends.keys import quoted, read_key, without_keys
 from autorule.backends.markers import Markers
-from autorule.backends.refused_fields import TOO_LONG, RefusedFields
+from autorule.backends.refusal_words import says_too_long
+from autorule.backends.refused_fields import RefusedFields
 from autorule.backends.retrying import FailedExchangeError, Patience, new_session, post_json
 from autorule.backends.servers import Route, Server, Servers
 from autorule.backends.vllm_server import TIMEOUT_S, Scoring, find_scoring, get, is_listed, post, served_models
 from autorule.config.models import ModelConfig
-from autorule.errors import BackendError
+from autorule.errors import AutoruleError, BackendError, with_kind
 from autorule.records import Failure, Messages, content_id
 
 log = logging.getLogger(__name__)
@@ -102,9 +103,8 @@ class OpenAICompatibleBackend:
         try:
             status, content = self._get_now(url)
         except (aiohttp.ClientError, TimeoutError, FailedExchangeError) as error:
-            reason = without_keys(str(error)) or f"no reply within {TIMEOUT_S:g} s"
             raise _UnreachableError(
-                f"can't reach {server.base_url}: {reason}; start the server or correct --base-url"
+                f"can't reach {server.base_url}: {_reason(error)}; start the server or correct --base-url"
             ) from error
         if status in (401, 403):
             raise BackendError(
@@ -126,16 +126,18 @@ class OpenAICompatibleBackend:
         with self._lock:
             for server in () if self._looked_for_scoring else self._servers:
                 try:
-                    [self._scoring] = self._in_flight.run(
-                        lambda server: find_scoring(self._open_session(), server, self._config, request.align), [server]
-                    )
-                except (aiohttp.ClientError, TimeoutError, FailedExchangeError) as error:
-                    reason = without_keys(str(error)) or f"no reply within {TIMEOUT_S:g} s"
-                    log.warning("%s can't be asked what it offers: %s", server.base_url, reason)
+                    [self._scoring] = self._in_flight.run(lambda one: self._find_scoring(one, request.align), [server])
+                except AutoruleError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever a reply causes: it is asked over chat
+                    log.warning("%s can't be asked what it offers: %s", server.base_url, _reason(error))
                 else:
                     self._looked_for_scoring = True
                     break
             return self._scoring
+
+    async def _find_scoring(self, server: Server, align: int) -> Scoring | None:
+        return await find_scoring(self._open_session(), server, self._config, align, self._fields.adapted)
 
     def close(self) -> None:
         self._in_flight.close(self._session.close if self._session else None)
@@ -148,7 +150,7 @@ class OpenAICompatibleBackend:
                 "json_schema": {"name": request.stage, "schema": request.json_schema, "strict": True},
             }
         try:
-            reply = await self._post_learning(body)
+            reply = await self._post(body)
             return Answer(request, read_output(reply, self._config.model))
         except FailedExchangeError as error:
             return Answer(request, self._failure(request, error))
@@ -162,7 +164,7 @@ class OpenAICompatibleBackend:
     async def _choose_all(self, ask: _Ask, scoring: Scoring) -> list[ChoiceAnswer]:
         try:
             body, trimmed = scoring.body(ask.request)
-            reply = await self._post({**body, **self._config.extra_body}, scoring.path, ask.route)
+            reply = await self._post(body, ask.route, scoring.path)
             return naming_what_is_malformed(scoring.read)(reply, ask.request, trimmed)
         except FailedExchangeError as error:
             failure = self._failure(ask.request, error)
@@ -175,10 +177,10 @@ class OpenAICompatibleBackend:
             body = await self._body(shown.messages_with(question))
             body |= {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
             try:
-                result = read_choices(await self._post_learning(body, ask.route), ask.request.choices)
+                result = read_choices(await self._post(body, ask.route), ask.request.choices)
                 return result.model_copy(update={"trimmed": trimmed})
             except FailedExchangeError as error:
-                is_too_long = error.status in (400, 413, 422) and TOO_LONG.search(str(error))
+                is_too_long = says_too_long(error.status, error.words)
                 shorter = shown.shortened(shown.n_chars * 2 // 3) if is_too_long else None
                 if shorter is None or shorter.n_chars >= shown.n_chars:
                     return self._failure(ask.request, error)
@@ -201,21 +203,16 @@ class OpenAICompatibleBackend:
             body |= {"add_generation_prompt": False, "continue_final_message": True}
         return body
 
-    async def _post_learning(self, body: dict[str, Any], route: Route | None = None) -> dict[str, Any]:
-        """Posts; what a server refuses of the fields is left out, now and from then on."""
-        body = {**body, **self._config.extra_body}
-        while True:
-            sent = self._fields.adapted(body)
-            try:
-                return await self._post(sent, route=route)
-            except FailedExchangeError as error:
-                if not self._fields.learn(body, sent, error):
-                    raise
-
     async def _post(
-        self, body: dict[str, Any], path: str = "chat/completions", route: Route | None = None
+        self, body: dict[str, Any], route: Route | None = None, path: str = "chat/completions"
     ) -> dict[str, Any]:
-        return await post_json(self._open_session(), self._servers, route or Route(), path, body, self._patience)
+        """Posts; what a server refuses of the fields is left out, now and from then on."""
+
+        async def send(sent: dict[str, Any], once: bool) -> dict[str, Any]:
+            patience = Patience(0, 0, 0) if once else self._patience
+            return await post_json(self._open_session(), self._servers, route or Route(), path, sent, patience)
+
+        return await self._fields.post({**body, **self._config.extra_body}, send)
 
     async def _tokenized(self, body: dict[str, Any]) -> Any:
         return await post(self._open_session(), next(iter(self._servers)).at("/tokenize"), body)
@@ -233,6 +230,13 @@ class OpenAICompatibleBackend:
 
 class _UnreachableError(BackendError):
     pass
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no reply within {TIMEOUT_S:g} s"
+    foreseen = isinstance(error, aiohttp.ClientError | FailedExchangeError) and str(error)
+    return quoted(foreseen or with_kind(error))
 
 
 def _asks(requests: Iterable[ChoiceRequest], scoring: Scoring | None) -> Iterator[_Ask]:

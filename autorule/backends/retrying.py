@@ -12,16 +12,20 @@ import logging
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import aiohttp
 import tenacity
+from aiohttp.http_exceptions import HttpProcessingError
 
-from autorule.backends.keys import body_without_keys, quoted
-from autorule.backends.proxies import proxy_for, shown_proxy
+from autorule.backends.keys import answer_without_keys, quoted
+from autorule.backends.proxies import request_fields, shown_proxy
+from autorule.backends.refusal_words import words_in
 from autorule.backends.reply_faults import fault_in, is_transient
 from autorule.backends.servers import Route, Servers
-from autorule.errors import with_kind
+from autorule.errors import AutoruleError, with_kind
 from autorule.records import FailureKind, Usage
+from autorule.storage import RepeatedKeyError, distinct
 
 log = logging.getLogger(__name__)
 sleep = asyncio.sleep
@@ -31,7 +35,12 @@ MAX_WAIT_FOR_SERVER_S = 5.0
 MAX_RETRY_AFTER_S = 600.0
 MAX_REPLY_BYTES = 32 * 2**20
 """Of one reply, unpacked: what a model writes is a small part of it."""
+SAYING_NO_REPLY = (aiohttp.ClientOSError, aiohttp.InvalidURL)
+"""Errors that quote nothing of a reply."""
 NO_USAGE = Usage()
+_headers: WeakKeyDictionary[aiohttp.ClientSession, dict[str, str]] = WeakKeyDictionary()
+"""Of each request of a session, but not the session's own, which the HTTP client also sends to proxies: a key among
+them would be."""
 
 
 class FailedExchangeError(Exception):
@@ -47,6 +56,7 @@ class FailedExchangeError(Exception):
         status: int | None = None,
         retry_after_s: float | None = None,
         usage: Usage = NO_USAGE,
+        words: str = "",
     ) -> None:
         super().__init__(message)
         self.kind: FailureKind = kind
@@ -57,6 +67,8 @@ class FailedExchangeError(Exception):
         self.retry_after_s = retry_after_s
         self.usage = usage
         self.attempts = 1
+        self.words = words or (message if status is not None else "")
+        """All that a server said of the request; empty where it said nothing."""
 
 
 class Patience(NamedTuple):
@@ -72,11 +84,11 @@ def new_session(timeout_s: float, headers: dict[str, str]) -> aiohttp.ClientSess
 
     `timeout_s` holds for a whole exchange.
     """
-    return aiohttp.ClientSession(
-        headers=headers,
-        timeout=aiohttp.ClientTimeout(total=timeout_s),
-        connector=aiohttp.TCPConnector(limit=0),
+    session = aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=timeout_s), connector=aiohttp.TCPConnector(limit=0)
     )
+    _headers[session] = headers
+    return session
 
 
 async def post_json(
@@ -96,6 +108,9 @@ async def post_json(
             left = patience.server_wait_s - (state.seconds_since_start or 0.0)
             pause = min(backoff(state), MAX_WAIT_FOR_SERVER_S) if error.retry_after_s is None else error.retry_after_s
             return max(0.0, min(pause, left))
+        if error.status in AWAY_STATUS:
+            pause = backoff(state) if error.retry_after_s is None else error.retry_after_s
+            return min(pause, patience.server_wait_s - state.idle_for) if patience.server_wait_s else backoff(state)
         if error.retry_after_s is not None:
             return min(error.retry_after_s, MAX_RETRY_AFTER_S)
         return backoff(state)
@@ -105,6 +120,8 @@ async def post_json(
         if _error_of(state).away and patience.server_wait_s:
             return (state.seconds_since_start or 0.0) >= patience.server_wait_s
         n_faults += 1
+        if _error_of(state).status in AWAY_STATUS and 0 < patience.server_wait_s <= state.idle_for:
+            return True
         return n_faults > patience.max_retries
 
     retrying = tenacity.AsyncRetrying(
@@ -147,16 +164,7 @@ async def _post_to_one(
 
 
 async def _post_once(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> dict[str, Any]:
-    try:
-        async with session.post(url, json=body, allow_redirects=False, proxy=proxy_for(url)) as response:
-            content = await read_bounded(response)
-    except TimeoutError as error:
-        message = f"no reply within {session.timeout.total} s ({type(error).__name__}){shown_proxy(url)}"
-        raise FailedExchangeError("timeout", message, transient=True) from error
-    except aiohttp.ClientError as error:
-        message = quoted(with_kind(error)) + shown_proxy(url)
-        away = isinstance(error, aiohttp.ClientConnectionError)
-        raise FailedExchangeError("provider", message, transient=True, away=away) from error
+    response, content = await exchange(session, "POST", url, json=body, allow_redirects=False)
     if response.status != 200:
         raise FailedExchangeError(
             "provider",
@@ -165,28 +173,66 @@ async def _post_once(session: aiohttp.ClientSession, url: str, body: dict[str, A
             away=response.status in AWAY_STATUS,
             status=response.status,
             retry_after_s=_retry_after_s(response.headers.get("retry-after")),
+            words=answer_without_keys(words_in(content)),
         )
     try:
-        reply = json.loads(content)
+        reply = answer_without_keys(json.loads(content, object_pairs_hook=distinct))
+    except RepeatedKeyError as error:
+        message = f"the reply tells a field twice, and which one counts is not known: {quoted(content)!r}"
+        raise FailedExchangeError("provider", message, transient=False) from error
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, numbers or nesting without end
         message = f"the reply is no JSON: {quoted(content)!r}"
         raise FailedExchangeError("provider", message, transient=True) from error
     if not isinstance(reply, dict):
         raise FailedExchangeError("provider", f"the reply is no JSON object: {quoted(reply)}", transient=False)
     if (fault := fault_in(reply)) is not None:
-        raise FailedExchangeError("provider", fault.message, transient=fault.transient, status=fault.status)
+        raise FailedExchangeError(
+            "provider", fault.message, transient=fault.transient, status=fault.status, words=fault.words
+        )
     return reply
 
 
-async def read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body of a reply, without any key. Raises FailedExchangeError for one that is larger than any answer."""
+async def exchange(
+    session: aiohttp.ClientSession, method: str, url: str, **request: Any
+) -> tuple[aiohttp.ClientResponse, bytes]:
+    """The response and its body, in which keys may stand. Raises FailedExchangeError, and ConfigError for a proxy that
+    can't be used."""
+    own = _headers.get(session, {})
+    try:
+        async with session.request(method, url, **request_fields(url, own), **request) as response:
+            return response, await _read_bounded(response)
+    except (FailedExchangeError, AutoruleError):
+        raise
+    except TimeoutError as error:
+        limit = request.get("timeout", session.timeout).total
+        message = f"no reply within {limit:g} s ({type(error).__name__}){shown_proxy(url)}"
+        raise FailedExchangeError("timeout", message, transient=True) from error
+    except Exception as error:  # whatever it is, it is this request's fault and no other's
+        away = isinstance(error, aiohttp.ClientConnectionError)
+        transient = isinstance(error, aiohttp.ClientError)
+        message = _in_words(error) + shown_proxy(url)
+        raise FailedExchangeError("provider", message, transient=transient, away=away) from error
+
+
+def _in_words(error: Exception) -> str:
+    """Where a reply can't be read, the HTTP client quotes pieces of it, which may end in the middle of a key: then
+    only what kind of fault it is."""
+    if not isinstance(error, (aiohttp.ClientError, HttpProcessingError)) or isinstance(error, SAYING_NO_REPLY):
+        return quoted(with_kind(error))
+    kinds = ", ".join(type(fault).__name__ for fault in (error, error.__cause__) if fault is not None)
+    status = getattr(error, "status", 0) or getattr(error, "code", 0)
+    return f"no reply that can be read: {kinds}" + (f" {status}" if status else "")
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The body of a reply. Raises FailedExchangeError for one that is larger than any answer."""
     content = bytearray()
     async for part in response.content.iter_any():
         content += part
         if len(content) > MAX_REPLY_BYTES:
             message = f"the reply is larger than {MAX_REPLY_BYTES:,} bytes"
             raise FailedExchangeError("provider", message, transient=False)
-    return body_without_keys(bytes(content))
+    return bytes(content)
 
 
 def _retry_after_s(header: str | None) -> float | None:
@@ -199,5 +245,5 @@ def _retry_after_s(header: str | None) -> float | None:
         pass
     try:
         return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

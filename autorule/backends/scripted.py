@@ -87,10 +87,15 @@ class ScriptedBackend:
                 item_id=request.request_id,
             )
         result = self._choice_script(request, question)
-        if isinstance(result, (int, float)):
-            first, second = ("Yes", "No") if "Yes" in request.choices else request.choices[:2]
-            return choice_result(request, {first: float(result), second: 1.0 - float(result)})
-        return result
+        if isinstance(result, (ChoiceProbabilities, Failure)):
+            return result
+        first, second = ("Yes", "No") if "Yes" in request.choices else request.choices[:2]
+        rest = dict.fromkeys(request.choices, 0.0)
+        try:
+            return choice_result(request, {**rest, first: result, second: 1.0 - result})
+        except (TypeError, OverflowError):
+            message = f"the script answers {result!r:.40}, which is no probability"
+            return Failure(stage=request.stage, kind="provider", message=message, item_id=request.request_id)
 
 
 def open_script(spec: str) -> ScriptedBackend:
@@ -123,11 +128,30 @@ def _from_list(answers: Sequence[ModelOutput | Failure | str]) -> Script:
     return answer
 
 
+def _entry(path: Path, number: int, line: str) -> dict[str, Any]:
+    """A line of a script. Raises ConfigError for one that can't answer."""
+    where = f"scripted model {str(path)!r}, line {number}"
+    try:
+        entry = parse_json(line)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {in_words(error)}") from error
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{where}: it must be a JSON object")
+    for name in ("contains", "text", "reasoning"):
+        if not isinstance(entry.get(name, ""), str):
+            raise ConfigError(f"{where}: {name} is {entry[name]!r:.40}, expected text")
+    p_yes = entry.get("p_yes", 0)
+    if isinstance(p_yes, bool) or not isinstance(p_yes, (int, float)) or not 0 <= p_yes <= 1:
+        raise ConfigError(f"{where}: p_yes is {p_yes!r:.40}, expected a number from 0 to 1")
+    return entry
+
+
 def _from_file(path: Path) -> ScriptedBackend:
     try:
-        lines = [parse_json(line) for line in read_text(path).split("\n") if line.strip()]
+        texts = [(number, line) for number, line in enumerate(read_text(path).split("\n"), start=1) if line.strip()]
     except (OSError, ValueError) as error:
         raise ConfigError(f"scripted model {str(path)!r}: {in_words(error)}") from error
+    lines = [_entry(path, number, line) for number, line in texts]
 
     def entry_for(messages: Messages, key: str) -> dict[str, Any] | None:
         shown = "\n".join(message.content for message in messages)
@@ -151,6 +175,6 @@ def _from_file(path: Path) -> ScriptedBackend:
                 message=f"no line of {path} fits the question",
                 item_id=request.request_id,
             )
-        return float(entry["p_yes"])
+        return entry["p_yes"]  # type: ignore[no-any-return]
 
     return ScriptedBackend(answer, choose, name=path.name)

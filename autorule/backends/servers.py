@@ -14,17 +14,23 @@ LONGEST_PAUSE_S = 60.0
 
 @dataclass
 class Server:
-    base_url: str
+    address: str
+    """Its base URL, with a query where it has one."""
     outstanding: int = 0
     """Requests under way."""
     away_until: float = 0.0
     pause_s: float = field(default=FIRST_PAUSE_S, repr=False)
     n_answered: int = 0
 
+    @property
+    def base_url(self) -> str:
+        """As it is shown: what stands in a query may be meant for the server alone."""
+        return self.address.partition("?")[0]
+
     def at(self, path: str) -> str:
         """The address of an interface beside or under /v1: paths with a leading slash stand beside it. A query of the
         base URL (Azure's api-version) stays behind the path."""
-        base, mark, query = self.base_url.partition("?")
+        base, mark, query = self.address.partition("?")
         base = base.rstrip("/")
         whole = f"{base.removesuffix('/v1')}{path}" if path.startswith("/") else f"{base}/{path}"
         return f"{whole}{mark}{query}"

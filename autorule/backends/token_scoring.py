@@ -5,13 +5,24 @@ No text is tokenised by the server, so none can smuggle a marker of the chat tem
 an engine in this process, and any choices will do.
 """
 
+import re
 from typing import Any
 
-from autorule.backends.base import ChoiceAnswer, ChoiceProbabilities, ChoiceRequest, choice_result, probability_of
+from autorule.backends.base import (
+    SLACK,
+    ChoiceAnswer,
+    ChoiceProbabilities,
+    ChoiceRequest,
+    choice_result,
+    probability_of,
+    token_count,
+)
 from autorule.backends.chat_tokens import ChatTokens
 from autorule.backends.keys import quoted
 from autorule.backends.retrying import FailedExchangeError
 from autorule.records import Failure, Usage
+
+TOKEN_ID = re.compile(r"(?:token_id:)?([0-9]{1,9})")
 
 
 class TokenScoring:
@@ -52,14 +63,14 @@ class TokenScoring:
         by_index = _probabilities_by_index(reply)
         choice_ids = self._tokens.choice_ids(request.choices)
         usage = reply.get("usage")
-        n_tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        n_tokens = token_count(usage.get("prompt_tokens")) if isinstance(usage, dict) else 0
         answers: list[ChoiceAnswer] = []
         for index, question in enumerate(request.questions):
             found = by_index.get(index, {})
             result: ChoiceProbabilities | Failure
             if all(i in found for group in choice_ids.values() for i in group):
                 # The server counts the conversation for each question; all of it is put on the first one.
-                tokens = Usage(prompt_tokens=n_tokens if isinstance(n_tokens, int) and not answers else 0)
+                tokens = Usage(prompt_tokens=0 if answers else n_tokens)
                 sums = {choice: sum(found[i] for i in group) for choice, group in choice_ids.items()}
                 result = choice_result(request, sums, trimmed=trimmed, usage=tokens)
             else:
@@ -80,6 +91,20 @@ class TokenScoring:
         }
 
 
+def _probabilities(top: dict[str, Any]) -> dict[int, float]:
+    """Token id -> its probability. Raises ValueError for an id that is none or is told twice, and for numbers that are
+    no log-probabilities or more than 1 together."""
+    found: dict[int, float] = {}
+    for token, logprob in top.items():
+        match = TOKEN_ID.fullmatch(token)
+        if match is None or int(match[1]) in found:
+            raise ValueError(f"{token!r:.40} is no token id, or told twice")
+        found[int(match[1])] = probability_of(logprob)
+    if sum(found.values()) > 1 + SLACK:
+        raise ValueError("the tokens have more than 1 together")
+    return found
+
+
 def _probabilities_by_index(reply: Any) -> dict[int, dict[int, float]]:
     """Question -> token id -> probability of the first token of its answer, as far as the reply tells them.
 
@@ -97,8 +122,7 @@ def _probabilities_by_index(reply: Any) -> dict[int, dict[int, float]]:
             continue
         told.add(index)
         try:
-            top = entry["logprobs"]["top_logprobs"][0].items()
-            found[index] = {int(token.removeprefix("token_id:")): probability_of(logprob) for token, logprob in top}
+            found[index] = _probabilities(entry["logprobs"]["top_logprobs"][0])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             continue
     return found

@@ -6,7 +6,7 @@ import fnmatch
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +14,32 @@ import aiohttp
 
 from autorule.backends.chat_tokens import load_chat_tokens
 from autorule.backends.generative_scoring import GenerativeScoring
-from autorule.backends.proxies import proxy_for
-from autorule.backends.retrying import read_bounded
+from autorule.backends.retrying import exchange
 from autorule.backends.servers import Server
 from autorule.backends.token_scoring import TokenScoring
 from autorule.config.models import ModelConfig
-from autorule.errors import MissingExtraError
+from autorule.errors import BackendError, MissingExtraError
 
 log = logging.getLogger(__name__)
 METRICS_PATH = "/metrics"
+BLOCK_SIZE = re.compile(r"[1-9][0-9]{0,5}")
 TIMEOUT_S = 20.0
 
 Scoring = TokenScoring | GenerativeScoring
 
 
 async def find_scoring(
-    session: aiohttp.ClientSession, server: Server, config: ModelConfig, align: int
+    session: aiohttp.ClientSession,
+    server: Server,
+    config: ModelConfig,
+    align: int,
+    adapted: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> Scoring | None:
     """The best way to ask the server for verdicts in token ids; None where it has none, or no tokenizer is here.
 
-    Warns of what its key-value blocks cost conversations filled up to `align` tokens. Raises aiohttp.ClientError or
-    TimeoutError when the server can't be asked, BackendError for a tokenizer that can't be used.
+    `adapted`: a body as the server takes it. Warns of what its key-value blocks cost conversations filled up to `align`
+    tokens. Raises aiohttp.ClientError, TimeoutError or FailedExchangeError when the server can't be asked, BackendError
+    for a tokenizer of the settings that can't be used.
     """
     status, metrics = await get(session, server.at(METRICS_PATH))
     settings = cache_settings(metrics.decode(errors="replace")) if status == 200 else None
@@ -42,24 +47,33 @@ async def find_scoring(
         log.warning("%s: %s", server.base_url, lost)
     status, content = await get(session, server.at("models"))
     served = served_models(content).get(config.model, {}) if status == 200 else {}
-    root = str(served.get("root", ""))
-    name = config.tokenizer or (root if Path(root, "tokenizer_config.json").is_file() else None)
+    name = config.tokenizer or _folder_with_tokenizer(served.get("root"))
     if name is None:
         return None
     try:
         tokens = await asyncio.to_thread(load_chat_tokens, name)
-    except MissingExtraError as error:
+    except (MissingExtraError, BackendError) as error:
+        if config.tokenizer and isinstance(error, BackendError):
+            raise
         log.warning("verdicts are asked for as text, not in token ids: %s", error)
         return None
     context = served.get("max_model_len")
-    context = context if isinstance(context, int) else 1 << 30
+    context = context if type(context) is int and context > 0 else 1 << 30
     ways: list[Scoring] = [GenerativeScoring(tokens, config.model, context)]
     if config.scoring == "auto":
         ways.insert(0, TokenScoring(tokens, config.model, context))
     for way in ways:
-        if way.understands(await post(session, server.at(way.path), way.probe())):
+        if way.understands(await post(session, server.at(way.path), adapted({**way.probe(), **config.extra_body}))):
             return way
     return None
+
+
+def _folder_with_tokenizer(root: Any) -> str | None:
+    """Where the server says that the model lies, if that is a folder here with a tokenizer."""
+    try:
+        return root if isinstance(root, str) and Path(root, "tokenizer_config.json").is_file() else None
+    except (OSError, ValueError):  # no name that a folder could have
+        return None
 
 
 def served_models(content: bytes) -> dict[str, dict[str, Any]]:
@@ -103,20 +117,21 @@ def cache_settings(metrics: str) -> tuple[int, bool] | None:
     found = re.search(r"^vllm:cache_config_info\{(?P<labels>.*)\}", metrics, re.MULTILINE)
     labels = dict(re.findall(r'\b(\w++)="([^"]*)"', found["labels"])) if found else {}
     block_size = labels.get("block_size", "")
-    return (int(block_size), labels.get("enable_prefix_caching") == "True") if block_size.isdigit() else None
+    return (
+        (int(block_size), labels.get("enable_prefix_caching") == "True") if BLOCK_SIZE.fullmatch(block_size) else None
+    )
 
 
 async def get(session: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
-    """(status, content). Raises aiohttp.ClientError, TimeoutError."""
-    async with session.get(url, proxy=proxy_for(url), timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as response:
-        return response.status, await read_bounded(response)
+    """(status, content). Raises FailedExchangeError."""
+    response, content = await exchange(session, "GET", url, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+    return response.status, content
 
 
 async def post(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Any:
-    """The reply; None when it is no success or no JSON. Raises aiohttp.ClientError, TimeoutError."""
+    """The reply; None when it is no success or no JSON. Raises FailedExchangeError."""
     limit = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with session.post(url, json=body, proxy=proxy_for(url), timeout=limit) as response:
-        content = await read_bounded(response)
+    response, content = await exchange(session, "POST", url, json=body, timeout=limit)
     try:
         return json.loads(content) if response.status == 200 else None
     except (ValueError, RecursionError):

@@ -10,13 +10,13 @@ import typer
 
 from autorule import __version__
 from autorule.backends import close_backends, open_backend
-from autorule.backends.base import Backend, ChoiceRequest, GenerateRequest, Question
+from autorule.backends.base import Backend, ChoiceProbabilities, ChoiceRequest, GenerateRequest, Question
 from autorule.commands.options import Debug, ModelOptions, grouped
 from autorule.config.layers import build_config
 from autorule.config.models import EMBEDDED, ModelConfig
-from autorule.config.stages import Sampling
+from autorule.config.stages import Sampling, VerificationConfig
 from autorule.errors import AutoruleError
-from autorule.records import Failure, Message
+from autorule.records import Failure, Message, ModelOutput
 from autorule.terminal.doctor import Check, print_checks
 
 EXTRAS = {
@@ -27,6 +27,9 @@ EXTRAS = {
     "torch": "local",
     "transformers": "local",
 }
+
+
+MASS_FLOOR = VerificationConfig().mass_floor
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +79,12 @@ def _asked(backend: Backend) -> Iterator[Check]:
     yield _check("a verdict", probabilities, "P(yes), for scoring and rewards")
 
 
-def _check(name: str, result: object, purpose: str) -> Check:
+def _check(name: str, result: ModelOutput | ChoiceProbabilities | Failure, purpose: str) -> Check:
+    if isinstance(result, ModelOutput) and not (result.text.strip() or result.reasoning):
+        return Check(name, False, f"none came, {purpose}: the answer is empty")
+    if isinstance(result, ChoiceProbabilities) and result.complete and result.mass < MASS_FLOOR:
+        told = f"Yes and No have a probability of {result.mass:.2g} together, so that no verdict would count"
+        return Check(name, False, f"none came, {purpose}: {told} (verification.mass_floor); is thinking off?")
     if not isinstance(result, Failure):
         return Check(name, True, f"came, {purpose}")
     hint = "; is the address whole? most end with /v1" if "HTTP 404" in result.message else ""

@@ -96,7 +96,7 @@ def _server_needed(going_on: str) -> Iterator[None]:
 
     server = urlsplit(_server_url() or "").netloc.rpartition("@")[2]  # without a password
     with get_client(sync_client=True) as client:
-        fault = client.api_healthcheck() if server else None
+        fault = (client.api_healthcheck() or _no_prefect(client)) if server else None
     if fault is not None:
         raise ConfigError(
             f"the Prefect server at {server} can't be reached: {in_words(fault)}; start it (autorule prefect start), "
@@ -111,3 +111,12 @@ def _server_needed(going_on: str) -> Iterator[None]:
         raise ConfigError(
             f"the Prefect server at {server} went away: {in_words(error)}; {going_on}; --no-prefect goes on without it"
         ) from error
+
+
+def _no_prefect(client: Any) -> Exception | None:
+    """What shows that a server which is well is another one than Prefect's."""
+    try:
+        version = client.api_version()
+    except Exception as error:  # noqa: BLE001 - whatever its reply causes
+        return error
+    return None if isinstance(version, str) else ValueError("it tells no version, and may be no Prefect server")

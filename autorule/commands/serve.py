@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from autorule.commands.options import RULE_SET_HELP, VerifierOptions, given, grouped
+from autorule.config.layers import build_config
 from autorule.errors import ConfigError, MissingExtraError
 from autorule.export.folders import refuse_dropout
 from autorule.registry import RuleSetRegistry
@@ -61,10 +62,11 @@ def serve(
         from autorule.serving.server import serve as serve_rewards
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "the reward server") from error
-    config = ServeConfig(
-        host=host, port=port, allow_hosts=tuple(allow_host or ()), workers=workers, max_waiting=max_waiting,
-        max_body_mb=max_body_mb, body_s=body_s, grace_s=grace_s,
-    )  # fmt: skip
+    listening = {
+        "host": host, "port": port, "allow_hosts": tuple(allow_host or ()), "workers": workers,
+        "max_waiting": max_waiting, "max_body_mb": max_body_mb, "body_s": body_s, "grace_s": grace_s,
+    }  # fmt: skip
+    config = build_config(ServeConfig, listening)
     token = None
     if token_env is not None:
         token = os.environ.get(token_env)

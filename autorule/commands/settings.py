@@ -4,10 +4,10 @@ import tomllib
 from typing import Any
 
 from autorule.commands.options import CacheOptions, ModelOptions, RunOptions, SettingOptions, given
-from autorule.config.layers import ConfigType, build_config, load_preset, load_settings
+from autorule.config.layers import ConfigType, build_config, load_preset, load_settings, read_toml
 from autorule.config.models import EMBEDDED
 from autorule.config.stages import Config
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, in_words
 
 
 def run_settings(
@@ -56,14 +56,19 @@ def mapping(options: str | list[str] | None, option: str) -> dict[str, str] | No
 
 
 def _assignment(text: str) -> dict[str, Any]:
-    """`a.b=value` as nested settings; the value is read as TOML, else as text; null is none."""
+    """`a.b=value` as nested settings; the value is read as TOML, else as text; null is none.
+
+    Raises ConfigError without a name, and for a value of TOML that can't be meant.
+    """
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
-        raise ConfigError(f"--set {text!r}: write name=value, such as model.timeout_s=60")
+        raise ConfigError(f"--set {text!r:.80}: write name=value, such as model.timeout_s=60")
     try:
-        setting: Any = tomllib.loads(f"value = {value}")["value"]
+        setting: Any = read_toml(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         setting = None if value.strip() == "null" else value
+    except ValueError as error:
+        raise ConfigError(f"--set {text!r:.80}: {in_words(error)}") from error
     for name in reversed(path.strip().split(".")):
         setting = {name: setting}
     return setting  # type: ignore[no-any-return]

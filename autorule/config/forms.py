@@ -3,6 +3,8 @@ the Prefect UI makes the page that starts a run."""
 
 from typing import Any
 
+from autorule.code_checks import MOST
+
 WORDS = {"url": "URL", "api": "API", "kv": "KV", "gb": "(GB)", "s": "(seconds)", "id": "ID", "args": "arguments"}
 """Words of a setting's name that its title spells in another way."""
 BOUNDS = {
@@ -29,6 +31,11 @@ def as_form(schema: dict[str, Any]) -> None:
 
 
 def _bounds_of(setting: dict[str, Any]) -> str:
-    """`at least 1, at most 64`; nothing for a setting without bounds."""
+    """`at least 1, at most 64`; nothing for a setting without bounds, and no bound that only a slip reaches."""
     kinds = (setting, *setting.get("anyOf", ()))
-    return ", ".join(f"{words} {kind[key]:g}" for kind in kinds for key, words in BOUNDS.items() if key in kind)
+    return ", ".join(
+        f"{words} {kind[key]:,}"
+        for kind in kinds
+        for key, words in BOUNDS.items()
+        if key in kind and abs(kind[key]) < MOST
+    )

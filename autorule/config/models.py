@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from autorule.code_checks import MOST, MOST_WHOLE, JsonObject
 from autorule.config.cache_place import default_cache_file
 from autorule.config.stages import Config, server_address
+from autorule.config.values import MOST_SECONDS, Count
 from autorule.errors import in_words
 
 EMBEDDED = "embedded"
@@ -37,26 +39,33 @@ class ModelConfig(Config):
     scoring: Literal["auto", "generative_scoring", "chat"] = Field(
         "auto", description="how a server is asked for verdicts: auto finds out whether it takes token ids (vLLM does)"
     )
-    concurrency: int = Field(64, ge=1, description="requests in flight at each server")
-    timeout_s: float = Field(600, gt=0, description="for one request, until its answer is there")
-    max_retries: int = Field(5, ge=0, description="after HTTP 429, 5xx, timeouts and broken connections")
-    retry_wait_s: float = Field(1.0, gt=0, description="before the first retry; it doubles from then on")
-    server_wait_s: float = Field(300, ge=0, description="how long a request waits for a server that is away")
-    extra_body: dict[str, JsonValue] = Field({}, description="further fields of every request to a server; null: none")
+    concurrency: int = Field(64, ge=1, le=100_000, description="requests in flight at each server")
+    timeout_s: float = Field(600, gt=0, le=MOST_SECONDS, description="for one request, until its answer is there")
+    max_retries: int = Field(5, ge=0, le=1000, description="after HTTP 429, 5xx, timeouts and broken connections")
+    retry_wait_s: float = Field(
+        1.0, gt=0, le=MOST_SECONDS, description="before the first retry; it doubles from then on"
+    )
+    server_wait_s: float = Field(
+        300, ge=0, le=MOST_SECONDS, description="how long a request waits for a server that is away"
+    )
+    extra_body: JsonObject = Field({}, description="further fields of every request to a server; null: none")
     omit_fields: tuple[str, ...] = Field(
         (), description="fields that a server does not take, such as seed; most are learnt when it refuses them"
     )
-    batch_size: int = Field(8, ge=1, description="sequences at once on a local model")
+    batch_size: Count = Field(8, ge=1, description="sequences at once on a local model")
     kv_budget_gb: float | None = Field(
-        None, gt=0, description="memory for the key-value caches of questions; a quarter of what is free if left out"
+        None,
+        gt=0,
+        le=MOST,
+        description="memory for the key-value caches of questions; a quarter of what is free if left out",
     )
-    tensor_parallel: int = Field(1, ge=1, description="GPUs that one vLLM engine spreads a model over")
-    max_model_len: int | None = Field(None, ge=128, description="tokens of prompt and answer on a vLLM engine")
-    engine_args: dict[str, JsonValue] = Field(
+    tensor_parallel: int = Field(1, ge=1, le=10_000, description="GPUs that one vLLM engine spreads a model over")
+    max_model_len: Count | None = Field(None, ge=128, description="tokens of prompt and answer on a vLLM engine")
+    engine_args: JsonObject = Field(
         {}, description="further arguments of vllm.LLM, such as gpu_memory_utilization or quantization"
     )
-    price_in: float | None = Field(None, ge=0, description="per million input tokens, in any currency")
-    price_out: float | None = Field(None, ge=0, description="per million output tokens")
+    price_in: float | None = Field(None, ge=0, le=MOST, description="per million input tokens, in any currency")
+    price_out: float | None = Field(None, ge=0, le=MOST, description="per million output tokens")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="of a local model: auto takes CUDA if there")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 on CUDA and in vLLM, else float32"
@@ -90,7 +99,9 @@ class CacheConfig(Config):
     path: Path | None = Field(
         None, description="the file; answers.sqlite in ~/.cache/autorule (or $XDG_CACHE_HOME/autorule) when left out"
     )
-    max_gb: float = Field(20, gt=0, description="least recently used answers go when the file grows beyond this")
+    max_gb: float = Field(
+        20, gt=0, le=MOST, description="least recently used answers go when the file grows beyond this"
+    )
 
     @field_validator("path")
     @classmethod
@@ -98,8 +109,6 @@ class CacheConfig(Config):
         """Absolute, so that it stays the same file for a worker or a trainer that stands in another folder."""
         if path is None:
             return None
-        if "\0" in str(path):
-            raise ValueError(f"{str(path)!r} can't name a file")
         try:
             return path.expanduser().absolute()
         except (RuntimeError, OSError) as error:
@@ -114,5 +123,5 @@ class CacheConfig(Config):
 class BudgetConfig(Config):
     """Limits on the calls that a run sends; what the cache answers is free."""
 
-    max_tokens_total: int | None = Field(None, ge=1, description="input and output tokens of all stages")
-    max_cost: float | None = Field(None, gt=0, description="needs price_in and price_out of every model")
+    max_tokens_total: int | None = Field(None, ge=1, le=MOST_WHOLE, description="input and output tokens of all stages")
+    max_cost: float | None = Field(None, gt=0, le=MOST, description="needs price_in and price_out of every model")

@@ -20,6 +20,7 @@ from autorule.config.stages import (
     SynthesisConfig,
     VerificationConfig,
 )
+from autorule.config.values import Count, Seed
 from autorule.storage import Folder
 
 Strategy = Literal["random", "stratified", "diverse", "contrastive"]
@@ -79,12 +80,12 @@ class ExtractConfig(RunConfig):
         description="file with the preference pairs (JSONL, JSON, CSV or Parquet), or a pattern such as data/*.jsonl"
     )
     winner_values: dict[str, str] = Field({}, description="a, b and tie -> the value in the winner column")
-    limit: int | None = Field(None, ge=1, description="pairs drawn by seed; all valid ones when left out")
+    limit: Count | None = Field(None, ge=1, description="pairs drawn by seed; all valid ones when left out")
     draw: Strategy = Field("random", description="how `limit` pairs are drawn; stratified goes by the column `stratum`")
     repeats: int = Field(1, ge=1, le=20, description="extract so often, each with a seed of its own, and compare")
     keep_ties: bool = Field(False, description="mine ties too, as a negative control: they yield no rule")
     held_out: Path | None = Field(None, description="pairs to score with the finished rule set")
-    seed: int = Field(0, ge=0, description="of the draw of pairs and of every sampling that names none of its own")
+    seed: Seed = Field(0, description="of the draw of pairs and of every sampling that names none of its own")
     extractor: ModelConfig | None = Field(None, description="model for mining; `model` when left out")
     merger: ModelConfig | None = Field(None, description="model for synthesis; `model` when left out")
     verifier: ModelConfig | None = Field(None, description="model for held-out pairs; `model` when left out")
@@ -93,7 +94,7 @@ class ExtractConfig(RunConfig):
     synthesis: SynthesisConfig = Field(SynthesisConfig(), description="stage 3: one rule set from all candidates")
     verification: VerificationConfig = Field(VerificationConfig(), description="how the rules will be checked")
     reward: RewardConfig = Field(RewardConfig(), description="how the rules will be turned into a reward")
-    shard_size: int = Field(64, ge=1, description="pairs in one task")
+    shard_size: Count = Field(64, ge=1, description="pairs in one task")
 
     @model_validator(mode="after")
     def _strata_have_a_column(self) -> Self:
@@ -142,4 +143,4 @@ class ScoreConfig(RunConfig):
 
     completions: Path = Field(description="file with prompts and the completions to score, or a pattern of such files")
     rules: Path = Field(description="rule set file, such as 03_rule_set.json of a run")
-    shard_size: int = Field(2000, ge=1, description="completions in one task")
+    shard_size: Count = Field(2000, ge=1, description="completions in one task")

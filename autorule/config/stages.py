@@ -1,12 +1,14 @@
 """Settings of the four stages: how each asks, and what it keeps."""
 
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+import re
+from typing import Any, Literal, Self
+from urllib.parse import unquote_plus, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from autorule.config.answer_budget import list_budget
 from autorule.config.forms import as_form, title_of
+from autorule.config.values import Choices, Count, Points, Seed, check_meant
 
 CompletionView = Literal["final", "full"]
 VerificationMode = Literal["direct", "reasoned", "joint"]
@@ -21,23 +23,47 @@ class Config(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        allow_inf_nan=False,
         protected_namespaces=(),
         field_title_generator=lambda name, _: title_of(name),
         json_schema_extra=as_form,
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _values_can_be_meant(cls, settings: Any) -> Any:
+        if isinstance(settings, dict):
+            for name, field in cls.model_fields.items():
+                check_meant(name, settings.get(name), field.annotation)
+        return settings
+
+
+NAME_OF_SECRET = re.compile(
+    r"(?<![a-z])(?:[a-z]*(?:key|token|secret|password|passwd|signature|credentials?)|sig|code|pwd?|auth|authorization)"
+    r"(?![a-z])",
+    re.IGNORECASE,
+)
+"""Of a field in the query of an address; `api-version` is none."""
+PLACE_OF_KEYS = "which would be kept and shown; put it into an environment variable and name that in api_key_env"
+
 
 def server_address(url: str) -> str:
-    """The base URL of a server, without a slash at its end. Raises ValueError for one with a password in it, which
-    would be kept in manifests and shown in errors, and for what is no http(s) address."""
-    parts = urlsplit(url)
-    if parts.username or parts.password:
-        raise ValueError(
-            "base_url holds a user name or password; put the key into an environment variable "
-            "and name that variable in api_key_env"
-        )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"base_url {url!r} is no http(s) address, such as http://127.0.0.1:8000/v1")
+    """The base URL of a server, without a slash at its end. Raises ValueError for one with a password or key in it,
+    which would be kept in manifests and shown in errors, and for what is no http(s) address."""
+    base, _, query = url.partition("?")
+    fields = [unquote_plus(field.partition("=")[0]) for field in re.split("[?&;#]", query)]
+    if secret := next(filter(NAME_OF_SECRET.search, fields), None):
+        raise ValueError(f"base_url holds {secret[:40]!r} in its query, {PLACE_OF_KEYS} (--api-key-env)")
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        has_user = "@" in parts.netloc or (not is_address and "@" in url)
+    except ValueError:  # brackets or a port that are none
+        is_address, has_user = False, "@" in url
+    if has_user:
+        raise ValueError(f"base_url holds a user name or password, {PLACE_OF_KEYS}")
+    if not is_address:
+        raise ValueError(f"base_url {base!r} is no http(s) address, such as http://127.0.0.1:8000/v1")
     return url.rstrip("/")
 
 
@@ -50,7 +76,7 @@ TOP_P = "draws only among the likeliest words that together have this probabilit
 class Sampling(Config):
     """How an answer is drawn. The same settings, seed and request give the same answer on a local back end."""
 
-    max_tokens: int = Field(4096, ge=1, description=MAX_TOKENS)
+    max_tokens: Count = Field(4096, ge=1, description=MAX_TOKENS)
     temperature: float = Field(0.0, ge=0, le=2, description=TEMPERATURE)
     top_p: float = Field(1.0, gt=0, le=1, description=TOP_P)
     repetition_penalty: float = Field(
@@ -58,13 +84,13 @@ class Sampling(Config):
     )
     stop: tuple[str, ...] = Field((), description="texts that end an answer when they are generated")
     bad_words: tuple[str, ...] = Field((), description="words that are never generated; a leading space counts")
-    seed: int = Field(0, ge=0, description="of the draws; for the same answer again, where the server keeps to seeds")
+    seed: Seed = Field(0, description="of the draws; for the same answer again, where the server keeps to seeds")
 
 
 class InterpretationSampling(Sampling):
     """How a chain of reasons is drawn."""
 
-    max_tokens: int = Field(8192, ge=1, description=MAX_TOKENS)
+    max_tokens: Count = Field(8192, ge=1, description=MAX_TOKENS)
     temperature: float = Field(0.6, ge=0, le=2, description=TEMPERATURE)
     top_p: float = Field(0.95, gt=0, le=1, description=TOP_P)
 
@@ -73,13 +99,13 @@ class SynthesisSampling(Sampling):
     """How a merged list of rules is drawn. The lists that are merged in one call are cut to half of `max_tokens`
     (list_room in extraction/synthesis.py): an answer that repeats its list fits, and as much thinking."""
 
-    max_tokens: int = Field(8192, ge=1, description=MAX_TOKENS)
+    max_tokens: Count = Field(8192, ge=1, description=MAX_TOKENS)
 
 
 class VerificationSampling(Sampling):
     """Of written verdicts; a verdict from probabilities draws nothing."""
 
-    max_tokens: int = Field(2048, ge=1, description=MAX_TOKENS)
+    max_tokens: Count = Field(2048, ge=1, description=MAX_TOKENS)
 
 
 class InterpretationConfig(Config):
@@ -93,7 +119,7 @@ class InterpretationConfig(Config):
         description="ask for the winner from the chain alone: mark chains that do not lead to it, or leave them out",
     )
     check_prompt: str = Field("chain_check", description="name of the prompt that checks chains")
-    max_response_chars: int = Field(
+    max_response_chars: Count = Field(
         24_000, ge=200, description="characters of each response that are shown; of longer ones the middle is left out"
     )
     sampling: InterpretationSampling = Field(InterpretationSampling(), description="how chains are drawn")
@@ -108,9 +134,12 @@ class MiningConfig(Config):
     )
     max_rules: int = Field(8, ge=1, le=50, description="most rules that are asked for from one chain")
     max_rule_chars: int = Field(
-        MAX_RULE_CHARS, ge=20, description="characters of a rule, a Chinese one is three; longer ones are set aside"
+        MAX_RULE_CHARS,
+        ge=20,
+        le=1_000_000,
+        description="characters of a rule, a Chinese one is three; longer ones are set aside",
     )
-    max_chain_chars: int = Field(
+    max_chain_chars: Count = Field(
         60_000, ge=200, description="characters of a chain that are shown; of longer ones the middle is left out"
     )
     asks: int = Field(2, ge=1, le=5, description="how often one chain may be asked about before it fails")
@@ -134,7 +163,7 @@ class SimilarityConfig(Config):
     model: str | None = Field(None, description="name on the server; folder or hub name for sentence_transformers")
     base_url: str | None = Field(None, description="server with /embeddings, such as http://127.0.0.1:8001/v1")
     api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
-    batch_size: int = Field(128, ge=1, description="texts in one request")
+    batch_size: Count = Field(128, ge=1, description="texts in one request")
 
     @field_validator("base_url")
     @classmethod
@@ -159,7 +188,7 @@ class SynthesisConfig(Config):
     contradiction_prompt: str = Field(
         "synthesis_contradictions", description="name of the prompt that looks for contradictions"
     )
-    max_rules: int | None = Field(50, ge=1, description="most rules of the rule set; no bound when left out")
+    max_rules: Count | None = Field(50, ge=1, description="most rules of the rule set; no bound when left out")
     min_support_share: float = Field(
         0.005,
         ge=0,
@@ -170,10 +199,15 @@ class SynthesisConfig(Config):
     similarity: SimilarityConfig = Field(SimilarityConfig(), description="how alike two rules are said to be")
     fold_similarity: float = Field(0.9, gt=0, le=1, description="cosine from which two candidates count as one")
     merge_similarity: float = Field(0.35, gt=0, le=1, description="cosine from which rules are merged together")
-    max_merge_rules: int = Field(100, ge=2, description="rules in one merge call")
-    context_tokens: int = Field(32_768, ge=512, description="context of the merging model: prompt, thinking and answer")
+    max_merge_rules: Count = Field(100, ge=2, description="rules in one merge call")
+    context_tokens: Count = Field(
+        32_768, ge=512, description="context of the merging model: prompt, thinking and answer"
+    )
     merge_rounds: int = Field(
-        4, ge=0, description="0 only folds; 1 merges clusters; each further one wider clusters, and then one list"
+        4,
+        ge=0,
+        le=100,
+        description="0 only folds; 1 merges clusters; each further one wider clusters, and then one list",
     )
     review: bool = Field(True, description="ask once more where a merge forgot a rule or joined unlike ones")
     split_compound: bool = Field(True, description="ask to split rules that ask for several things")
@@ -181,16 +215,6 @@ class SynthesisConfig(Config):
     contradiction_similarity: float = Field(0.25, gt=0, le=1, description="cosine from which two rules are compared")
     asks: int = Field(2, ge=1, le=5, description="how often one call may be asked before it fails")
     sampling: SynthesisSampling = Field(SynthesisSampling(), description="how merged lists are drawn")
-
-
-def _known_choices(choices: tuple[str, ...]) -> tuple[str, ...]:
-    if choices not in (("Yes", "No"), ("Yes", "No", "N/A")):
-        raise ValueError(f"choices {choices!r}: use ['Yes', 'No'] or ['Yes', 'No', 'N/A']")
-    return choices
-
-
-Choices = Annotated[tuple[str, ...], AfterValidator(_known_choices)]
-"""Answers that a verifier chooses from."""
 
 
 class VerificationConfig(Config):
@@ -214,7 +238,7 @@ class VerificationConfig(Config):
     choices: Choices = Field(
         ("Yes", "No"), description="answers that the verifier chooses from: Yes and No, or Yes, No and N/A"
     )
-    max_conversation_chars: int = Field(
+    max_conversation_chars: Count = Field(
         40_000, ge=200, description="characters of a conversation that are shown; of longer ones the middle is left out"
     )
     prefix_block: int = Field(
@@ -241,9 +265,10 @@ class RewardConfig(Config):
     min_scored: float = Field(
         0.8, ge=0, le=1, description="share of the rules' weight that needs a verdict; below it there is no reward"
     )
-    scale: float = Field(
-        1.0, allow_inf_nan=False, description="reward = scale * (fraction - centre); 10 in the released AutoRule code"
+    scale: Points = Field(
+        1.0,
+        description="reward = scale * (fraction - centre); 10 in the released AutoRule code",
     )
     centre: float = Field(
-        0.0, allow_inf_nan=False, description="share that gives a reward of 0; 0.75 in the released AutoRule code"
+        0.0, ge=0, le=1, description="share that gives a reward of 0; 0.75 in the released AutoRule code"
     )

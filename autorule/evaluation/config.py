@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from autorule.config.runs import RunConfig
+from autorule.config.values import Count, Seed
 from autorule.rewards.settings import RewardModelConfig
 
 
@@ -18,21 +19,21 @@ class EvaluateConfig(RunConfig):
     slices: tuple[str, ...] = Field((), description="columns of the file: accuracy is told for each of their values")
     allow_leakage: bool = Field(False, description="count pairs whose prompts rules were mined from or chosen by")
     leave_out_leaked: bool = Field(False, description="leave such pairs out instead of refusing the file")
-    limit: int | None = Field(None, ge=1, description="pairs drawn by seed; all that are usable when left out")
+    limit: Count | None = Field(None, ge=1, description="pairs drawn by seed; all that are usable when left out")
     one_call: bool = Field(True, description="ask the verifier also which response is preferred, as a baseline")
     reward_model: RewardModelConfig | None = Field(None, description="a reward model, as a baseline")
-    flip_sample: int = Field(100, ge=0, description="completions asked about again in other words; 0 for none")
+    flip_sample: Count = Field(100, ge=0, description="completions asked about again in other words; 0 for none")
     false_discovery_rate: float = Field(
         0.05, gt=0, lt=1, description="share of wrong ones that is accepted among the rules that are said to agree"
     )
-    bootstrap_rounds: int = Field(2000, ge=100, description="resamples behind each interval; more are steadier")
+    bootstrap_rounds: int = Field(
+        2000, ge=100, le=1_000_000, description="resamples behind each interval; more are steadier"
+    )
     max_unscored: float = Field(
         0.1, ge=0, le=1, description="share of pairs without a reward, because the verifier failed, that is too many"
     )
-    seed: int = Field(
-        0, ge=0, description="of the draw of pairs, the split into dev and test, the folds and the bootstrap"
-    )
-    shard_size: int = Field(1000, ge=1, description="pairs in one task")
+    seed: Seed = Field(0, description="of the draw of pairs, the split into dev and test, the folds and the bootstrap")
+    shard_size: Count = Field(1000, ge=1, description="pairs in one task")
 
     @model_validator(mode="after")
     def _leaked_pairs_go_one_way(self) -> Self:

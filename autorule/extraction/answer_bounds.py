@@ -1,14 +1,12 @@
-"""What an answer may hold, as bounds in its JSON schema, and whether it ended at one of them or at its budget.
+"""What an answer may hold, as bounds in its JSON schema, and whether it ended at one of them.
 
 A list may have one item more than it can need, so that one that ran on is told from one that is full.
 """
 
-import json
 from typing import Any
 
-from autorule.backends.answer_text import OPENING, json_values, whole_answer
+from autorule.backends.answer_text import json_values, whole_answer
 from autorule.backends.base import GenerateRequest
-from autorule.errors import ParseError
 from autorule.records import ModelOutput
 
 MARKS_CHARS = 20
@@ -50,13 +48,6 @@ def ran_on(request: GenerateRequest, output: ModelOutput) -> bool:
     return any(_is_at_bound(schema, value) for value in named)
 
 
-def check_is_whole(request: GenerateRequest, output: ModelOutput) -> None:
-    """Raises ParseError when the token limit cut the answer off within its JSON: what stands before it may be an
-    earlier draft, or the example of the prompt."""
-    if output.finish_reason == "length" and _ends_within_json(whole_answer(request.messages, output.text)):
-        raise ParseError(f"the JSON of the answer is cut off: {output.text[-80:]!r}")
-
-
 def _is_at_bound(schema: dict[str, Any], value: Any) -> bool:
     if isinstance(value, list) and schema["type"] == "array":
         return len(value) >= schema["maxItems"] or any(_is_at_bound(schema["items"], item) for item in value)
@@ -64,18 +55,4 @@ def _is_at_bound(schema: dict[str, Any], value: Any) -> bool:
         return any(
             _is_at_bound(schema["properties"][name], value[name]) for name in schema["properties"] & value.keys()
         )
-    return False
-
-
-def _ends_within_json(text: str) -> bool:
-    text, position = text.rstrip(), 0
-    while match := OPENING.search(text, position):
-        try:
-            _, position = json.JSONDecoder().raw_decode(text, match.start())
-        except json.JSONDecodeError as error:
-            if error.pos >= len(text) or error.msg.startswith("Unterminated"):
-                return True
-            position = match.end()
-        except RecursionError:
-            return True
     return False

@@ -6,11 +6,10 @@ to the other response, or to none, explains its label badly: it is marked, and m
 
 import re
 
-from autorule.backends.answer_text import json_values, whole_answer
+from autorule.backends.answer_text import check_is_whole, json_values, whole_answer
 from autorule.backends.base import GenerateRequest
 from autorule.config.stages import InterpretationConfig, Sampling
 from autorule.errors import ParseError
-from autorule.extraction.answer_bounds import check_is_whole
 from autorule.preferences.sampling import draw
 from autorule.prompting import Prompt, fence_for, render_messages, trim_middle
 from autorule.records import ChainCheck, Interpretation, ModelOutput, PreferencePair
@@ -77,8 +76,8 @@ def build_request(
 def parse_check(interpretation: Interpretation, request: GenerateRequest, output: ModelOutput, seed: int) -> ChainCheck:
     """Whether the named winner is the chosen response. Raises ParseError when none is named, not even 0, and for an
     answer that was cut off."""
-    check_is_whole(request, output)
     text = whole_answer(request.messages, output.text)
+    check_is_whole(output, text)
     winners = [value["winner"] for value in json_values(text) if isinstance(value, dict) and "winner" in value]
     winner = winners[-1] if winners else text.strip(" .\n")
     if str(winner) not in ("0", "1", "2") or isinstance(winner, bool):

@@ -66,7 +66,7 @@ def parse_interpretation(
     """
     begun = request.messages[-1].content + " " if request.messages[-1].role == "assistant" else ""
     answer = (begun + output.text.strip()) if output.text.strip() else ""
-    if not output.reasoning and (output.finish_reason == "content_filter" or is_refusal(output.text)):
+    if output.finish_reason == "content_filter" or (not output.reasoning and is_refusal(output.text)):
         raise ParseError("the model declined to explain")
     chain = output.reasoning or answer
     if n_chars(chain.strip()) - n_chars(begun) < MIN_CHAIN_CHARS:

@@ -8,13 +8,12 @@ wrong merge can cost a duplicate but seldom a rule.
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeGuard
 
-from autorule.backends.answer_text import json_values, list_item, whole_answer
+from autorule.backends.answer_text import check_is_whole, json_values, list_item, was_cut_off, whole_answer
 from autorule.backends.base import GenerateRequest
 from autorule.backends.text_vectors import Vectoriser
 from autorule.config.stages import MAX_RULE_CHARS, SynthesisConfig
 from autorule.errors import ParseError
 from autorule.extraction.answer_bounds import (
-    check_is_whole,
     list_schema,
     number_schema,
     object_schema,
@@ -94,13 +93,13 @@ def parse_merge(request: GenerateRequest, output: ModelOutput, n_rules: int) -> 
     Raises ParseError for anything else: a number outside the group, several rules that do not say what they replace,
     an answer that was cut off.
     """
-    check_is_whole(request, output)
     text = whole_answer(request.messages, output.text)
+    check_is_whole(output, text)
     found = [value["rules"] for value in json_values(text) if isinstance(value, dict) and _is_merge(value.get("rules"))]
     if not found:
         lines = [list_item(line) or line.strip() for line in text.splitlines() if line.strip()]
         begun = request.messages[-1].role == "assistant"
-        if len(lines) != 1 or output.finish_reason == "length" or not begun:
+        if len(lines) != 1 or was_cut_off(output) or not begun:
             raise ParseError(f"neither JSON with rules nor a single rule in the answer: {output.text[:80]!r}")
         return [Merged(clean_rule(lines[0]), tuple(range(n_rules)))]
     merged = []
@@ -192,9 +191,11 @@ def drafts_of(group: Sequence[Draft], rules: Sequence[Merged]) -> list[Draft]:
 
 def last_list(request: GenerateRequest, output: ModelOutput, name: str) -> list[Any]:
     """The list `name` of the last JSON object that has one. Raises ParseError when none has, or it was cut off."""
-    check_is_whole(request, output)
-    values = json_values(whole_answer(request.messages, output.text))
-    found = [value[name] for value in values if isinstance(value, dict) and isinstance(value.get(name), list)]
+    text = whole_answer(request.messages, output.text)
+    check_is_whole(output, text)
+    found = [
+        value[name] for value in json_values(text) if isinstance(value, dict) and isinstance(value.get(name), list)
+    ]
     if not found:
         raise ParseError(f"no JSON with {name!r} in the answer: {output.text[:80]!r}")
     return list(found[-1])

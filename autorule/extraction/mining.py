@@ -6,11 +6,11 @@ merged, and never lost.
 
 from typing import Any
 
-from autorule.backends.answer_text import json_values, list_item, whole_answer
+from autorule.backends.answer_text import check_is_whole, json_values, list_item, was_cut_off, whole_answer
 from autorule.backends.base import GenerateRequest
 from autorule.config.stages import MiningConfig
 from autorule.errors import ParseError
-from autorule.extraction.answer_bounds import check_is_whole, list_schema, object_schema, ran_on, rule_schema
+from autorule.extraction.answer_bounds import list_schema, object_schema, ran_on, rule_schema
 from autorule.prompting import Prompt, fence_for, trim_middle
 from autorule.records import CandidateRule, Interpretation, ModelOutput, content_id
 from autorule.rules.linting import lint_rule, sets_aside
@@ -50,10 +50,10 @@ def parse_rules(request: GenerateRequest, output: ModelOutput) -> list[str]:
     text = whole_answer(request.messages, output.text)
     found = _json_rules(list(json_values(text)))
     if found is not None:
-        check_is_whole(request, output)
+        check_is_whole(output, text)
         return found
     lines = text.splitlines()
-    if output.finish_reason == "length" and lines and not lines[-1].rstrip().endswith((".", "!", "?")):
+    if was_cut_off(output) and lines and not lines[-1].rstrip().endswith((".", "!", "?")):
         lines.pop()
     rules = [item for line in lines if (item := list_item(line))]
     if not rules:
@@ -65,7 +65,7 @@ def is_cut(request: GenerateRequest, output: ModelOutput) -> bool:
     """Whether rules may be missing from an answer that was read: its list ran on to its bound, or is one of lines that
     the token limit ended."""
     of_lines = _json_rules(list(json_values(whole_answer(request.messages, output.text)))) is None
-    return ran_on(request, output) or (of_lines and output.finish_reason == "length")
+    return ran_on(request, output) or (of_lines and was_cut_off(output))
 
 
 def candidates_from(

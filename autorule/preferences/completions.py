@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from autorule.errors import ConfigError, InputError
 from autorule.preferences.messages import FieldError, as_id, as_messages, is_empty
-from autorule.preferences.reading import read_files
-from autorule.preferences.rows import BadRow, Row, column_names
+from autorule.preferences.reading import read_files, read_records
+from autorule.preferences.rows import Row, column_names
 from autorule.records import Completion, Message, Messages, PreferencePair, RejectedRow, content_id
 
 COLUMNS = ("prompt", "completion", "messages", "id")
@@ -20,17 +20,18 @@ def read_completions(path: Path, columns: dict[str, str]) -> Iterator[Completion
     """
     if unknown := sorted(set(columns) - set(COLUMNS)):
         raise ConfigError(f"columns: {unknown[0]!r} is no column of ours; map one of {', '.join(COLUMNS)}")
-    checked = None
-    for one in read_files(path, lambda _: {columns.get(name, name) for name in COLUMNS}):
-        if isinstance(one.row, BadRow):
-            yield one.rejected(one.row)
-            continue
-        values = one.row.values
-        ours = {**values, **{name: values.get(theirs) for name, theirs in columns.items()}}
-        if checked != one.file:
-            _check_columns(one.file, values, ours, columns)
-            checked = one.file
-        yield one.named(read_completion_row(Row(one.row.number, ours)))
+
+    def ours(row: Row) -> Row:
+        return Row(row.number, {**row.values, **{name: row.values.get(theirs) for name, theirs in columns.items()}})
+
+    def read(row: Row) -> Completion | RejectedRow:
+        return read_completion_row(ours(row))
+
+    def check(file: Path, row: Row) -> None:
+        _check_columns(file, row.values, ours(row).values, columns)
+
+    used = {columns.get(name, name) for name in COLUMNS}
+    return read_records(read_files(path, lambda _: used, columns.get("id", "id")), check, read)
 
 
 def _check_columns(file: Path, values: Mapping[str, Any], ours: Mapping[str, Any], columns: dict[str, str]) -> None:

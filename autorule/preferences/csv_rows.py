@@ -21,7 +21,8 @@ def read_csv(path: Path) -> Iterator[Row | BadRow]:
     with io.TextIOWrapper(open_binary(path), encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         try:
             reader = csv.DictReader(_lines(file), strict=True)
-            _check_header(path, reader.fieldnames or ())
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            _check_header(path, reader.fieldnames)
             for values in reader:
                 number += 1
                 yield _row(number, values)
@@ -39,10 +40,14 @@ class _TooLongError(Exception):
 
 
 def _lines(file: IO[str]) -> Iterator[str]:
+    """Those from the header on: empty ones may stand before it."""
+    is_before = True
     while line := file.readline(MAX_ROW_BYTES + 1):
         if len(line) > MAX_ROW_BYTES:
             raise _TooLongError
-        yield line
+        is_before = is_before and not line.strip()
+        if not is_before:
+            yield line
 
 
 def _check_header(path: Path, names: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """The bytes of a text file, plain or gzipped, and what they are when they are no UTF-8 text."""
 
-import codecs
 import gzip
 import shlex
 import zlib
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from autorule.errors import InputError, in_words
-from autorule.storage import TWO_HIGH_BYTES
+from autorule.text_encodings.narrow import UNKNOWN, WINDOWS, narrow_encodings
+from autorule.text_encodings.wide import SAMPLE, marked_encoding, wide_encoding
 
-SAMPLE = 4096
 GZIP = b"\x1f\x8b"
 BINARY = {
     GZIP: "gzip data: add .gz to its name",
@@ -21,20 +20,6 @@ BINARY = {
     b"\xfd7zXZ": "xz data: unpack it with unxz",
 }
 """Beginning of a file -> what it holds, and what to do."""
-MARKS = {
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
-"""Byte order mark -> encoding; that of UTF-16 is the beginning of one of UTF-32, which therefore goes first."""
-ZEROS: dict[tuple[bool, ...], str] = {
-    (False, True, True, True): "UTF-32LE",
-    (True, True, True, False): "UTF-32BE",
-    (False, True, False, True): "UTF-16LE",
-    (True, False, True, False): "UTF-16BE",
-}
-"""Which of the first four bytes are zero -> encoding: tables and JSON begin with two characters of ASCII."""
 
 
 def open_binary(path: Path) -> Any:
@@ -49,16 +34,14 @@ def check_text(path: Path) -> None:
     for beginning, what in BINARY.items():
         if sample.startswith(beginning):
             raise InputError(f"{path} holds {what}")
-    if (encoding := wide_encoding(sample)) is not None:
+    if (encoding := _wide_encoding(sample)) is not None:
         raise InputError(f"{path} seems to be {encoding}, not UTF-8; {how_to_save(encoding, path)}")
 
 
-def wide_encoding(sample: bytes) -> str | None:
-    """UTF-16 or UTF-32, where the beginning of a file shows one."""
-    mark = next((mark for mark in MARKS if sample.startswith(mark)), None)
-    if mark is not None and 0 in sample[len(mark) :]:
-        return MARKS[mark]
-    return ZEROS.get(tuple(byte == 0 for byte in sample[:4]))
+def _wide_encoding(sample: bytes) -> str | None:
+    """UTF-16 or UTF-32, where the beginning of a file shows one: a row may begin with what looks like a mark."""
+    marked = marked_encoding(sample)
+    return marked if marked and 0 in sample[4:] else wide_encoding(sample)
 
 
 def not_utf8(data: bytes) -> str | None:
@@ -66,11 +49,12 @@ def not_utf8(data: bytes) -> str | None:
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        # Languages of one byte a letter rarely have two beyond ASCII in a row; UTF-8 and those of Asia mostly do.
-        n_high, n_pairs = sum(byte > 127 for byte in data), len(TWO_HIGH_BYTES.findall(data))
-        looks = n_pairs * 4 < n_high
-        fix = how_to_save("CP1252" if looks else "ITS_ENCODING")
+        tried = narrow_encodings(data, error.start)
+        looks = tried == (WINDOWS,)
         told = ", it looks like Windows-1252 or Latin-1" if looks else ""
+        fix = how_to_save(WINDOWS if looks else UNKNOWN)
+        if not looks:
+            fix += f"; for {UNKNOWN} try {' or '.join(tried)}" if tried else "; which encoding it is in is not known"
         return f"not UTF-8 text (byte 0x{data[error.start]:02x} at {error.start + 1}){told}; {fix}"
     return None
 

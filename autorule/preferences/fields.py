@@ -9,21 +9,15 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from autorule.errors import ConfigError, InputError
-from autorule.preferences.layouts import advice, layout_of, our_columns, score_columns
-from autorule.preferences.messages import (
-    FieldError,
-    as_id,
-    as_messages,
-    common_prefix,
-    is_empty,
-    is_transcript,
-    parse_transcript,
-    unshown_in,
-)
+from autorule.preferences.advice import advice
+from autorule.preferences.conversations import EARLIER, sides, with_earlier
+from autorule.preferences.layouts import layout_of, our_columns
+from autorule.preferences.messages import FieldError, as_id, as_messages, is_empty, unshown_in
 from autorule.preferences.rows import Row, column_names
 from autorule.preferences.sampling import draw
+from autorule.preferences.scores import against, score_columns, tie_told, verdict_columns
 from autorule.preferences.showing import shown, writable
-from autorule.preferences.values import as_embedding, as_score, as_strength
+from autorule.preferences.values import as_embedding, as_strength
 from autorule.preferences.winners import Side, Winners
 from autorule.records import Messages, Order, PreferencePair, RejectedRow, RejectionReason, content_id
 
@@ -72,11 +66,20 @@ class FieldMap:
         if unknown := sorted(set(self.columns) - set(COLUMNS)):
             raise ConfigError(f"columns: {unknown[0]!r} is no column of ours; map one of {', '.join(COLUMNS)}")
 
+    @property
+    def source_id(self) -> str:
+        """The column that only names a row; none where it is something else too."""
+        others = {theirs for ours, theirs in self.columns.items() if ours != "id"}
+        name = self.columns.get("id", "id")
+        return "" if name in {*others, *self.slices} else name
+
     def used(self, names: Collection[str]) -> set[str]:
         """Those of a file's columns that are read."""
         ours = {self.columns.get(name, name) for name in COLUMNS if name in self.columns or name not in FOR_DRAWS}
         layout = layout_of(names)
-        return {*ours, *self.slices, *score_columns(names), *(layout.columns() if layout else ())}
+        scores = {name for columns in score_columns(names) for name in columns}
+        own = {*self.slices, *scores, *verdict_columns(names), *EARLIER}
+        return {*ours, *own, *(layout.columns() if layout else ())}
 
     def check_layout(self, path: str, row: Row) -> None:
         """Raises InputError when the first row shows that the file has no preference columns at all."""
@@ -119,38 +122,23 @@ class FieldMap:
         return pair
 
     def _from_chosen(self, row: Row, source_id: str | None, reasons: list[RejectionReason]) -> PreferencePair:
-        prompt, chosen, rejected = self._chosen_messages(row)
-        for_chosen, for_rejected = self._score_columns(row)
-        best, worst = (as_score(row.values.get(name), name) for name in (for_chosen, for_rejected))
-        if best is not None and worst is not None:
-            if best == worst:
-                reasons.append(_reason("tie", f"{for_chosen} and {for_rejected} are both {best:g}"))
-            elif best < worst:
-                reasons.append(_reason("scores_contradict", f"{for_chosen} {best:g} < {for_rejected} {worst:g}"))
+        explicit = (self._get(row, "prompt"),) if self._has(row, "prompt") else ()
+        prompt, chosen, rejected = sides(self._get(row, "chosen"), self._get(row, "rejected"), *explicit)
+        scored = against(row.values, self._mapped_scores())
+        told = tie_told(row.values) or self._tie_by_name(row)
+        reasons += [reason for reason in (scored, told) if reason is not None]
         return self._pair(row, source_id, prompt, {"chosen": chosen, "rejected": rejected}, "a", None, reasons)
 
-    def _chosen_messages(self, row: Row) -> tuple[Messages, Messages, Messages]:
-        raw_chosen, raw_rejected = self._get(row, "chosen"), self._get(row, "rejected")
-        if is_transcript(raw_chosen) and is_transcript(raw_rejected) and not self._has(row, "prompt"):
-            chosen, rejected = parse_transcript(raw_chosen), parse_transcript(raw_rejected)
-        else:
-            chosen = as_messages(raw_chosen, "chosen", "assistant")
-            rejected = as_messages(raw_rejected, "rejected", "assistant")
-        explicit = as_messages(self._get(row, "prompt"), "prompt", "user") if self._has(row, "prompt") else ()
-        whole = bool(
-            chosen and rejected and chosen[0].role in ("system", "user") and chosen[0].role == rejected[0].role
-        )
-        if not whole:
-            return explicit, chosen, rejected
-        shared = common_prefix(chosen, rejected)
-        while shared and chosen[shared - 1].role == "assistant":
-            shared -= 1
-        prompt = chosen[:shared]
-        if explicit and prompt[-len(explicit) :] != explicit:
-            raise FieldError(
-                "prompts_disagree", "the prompt column is not the beginning that chosen and rejected share"
-            )
-        return prompt, chosen[shared:], rejected[shared:]
+    def _tie_by_name(self, row: Row) -> RejectionReason | None:
+        """A tie in the column and the words that the user names."""
+        if "winner" not in self.columns and not self._named_winners:
+            return None
+        value = self._get(row, "winner")
+        try:
+            tie = self._winners.side(value) is Side.TIE
+        except FieldError:
+            return None
+        return _reason("tie", f"winner is {shown(value)}: no response was preferred") if tie else None
 
     def _from_winner(self, row: Row, source_id: str | None, reasons: list[RejectionReason]) -> PreferencePair:
         prompt = as_messages(self._get(row, "prompt"), "prompt", "user")
@@ -165,11 +153,11 @@ class FieldMap:
         order: Order = "rejected_first" if winner == "b" else "chosen_first"
         return self._pair(row, source_id, prompt, responses, winner, order, reasons)
 
-    def _score_columns(self, row: Row) -> tuple[str, str]:
+    def _mapped_scores(self) -> tuple[str, str] | None:
         ours = ("score_chosen", "score_rejected")
-        if any(name in self.columns for name in ours):
-            return self.columns.get(ours[0], ours[0]), self.columns.get(ours[1], ours[1])
-        return score_columns(row.values)
+        if not any(name in self.columns for name in ours):
+            return None
+        return self.columns.get(ours[0], ours[0]), self.columns.get(ours[1], ours[1])
 
     def _pair(
         self,
@@ -185,6 +173,8 @@ class FieldMap:
         if is_empty(prompt):
             named = "" if self._has(row, "prompt") else "; no column prompt: name it with --columns prompt=NAME"
             reasons.append(_reason("empty_prompt", f"the prompt is empty{named}"))
+        else:
+            prompt = with_earlier(prompt, row.values, self._not_earlier(row))
         for name, messages in responses.items():
             if is_empty(messages):
                 reasons.append(_reason(f"empty_{name}", f"{name} is empty"))
@@ -217,6 +207,11 @@ class FieldMap:
             strength=None if tie or "strength" not in self.columns else as_strength(self._get(row, "strength")),
             slices={name: as_id(row.values.get(name)) or "" for name in self.slices},
         )
+
+    def _not_earlier(self, row: Row) -> set[str]:
+        """Columns that are mapped, or the prompt of the layout."""
+        layout = layout_of(row.values)
+        return {*self.columns.values(), *(layout.needs if layout else ())}
 
     def _text(self, row: Row, name: str) -> str | None:
         value = self._get(row, name)

@@ -67,26 +67,6 @@ def _is_turned(layout: Layout, mapped: Mapping[str, str]) -> bool:
     return bool(first) and (mapped.get("response_a") == second or mapped.get("response_b") == first)
 
 
-def advice(names: Collection[str]) -> str:
-    """How a file without pairs of any known layout can be read, as far as its columns show."""
-    has = set(names)
-    return next((text for columns, text in ADVICE if columns <= has), NO_ADVICE)
-
-
-def score_columns(names: Collection[str]) -> tuple[str, str]:
-    """The columns with the scores of the chosen and of the rejected response."""
-    return next((one for one in SCORES if set(one) <= set(names)), SCORES[0])
-
-
-SCORES = (
-    ("score_chosen", "score_rejected"),
-    ("chosen_score", "rejected_score"),
-    ("chosen_rating", "rejected_rating"),
-    ("chosen-rating", "rejected-rating"),
-    ("rating_chosen", "rating_rejected"),
-)
-
-
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -98,6 +78,8 @@ def _renamed(first: str, second: str, **others: str) -> Callable[[Values], dict[
 
 BOTH, PAIR = _names("response_a response_b"), _names("prompt response_a response_b")
 PROMPT = _names("prompt")
+OUTPUTS = ("output_1", "output_2")
+FIRST_OR_SECOND = {"1": Side.A, "2": Side.B, "0": Side.TIE, "1.5": Side.TIE}
 LAYOUTS = (
     Layout(
         _names("conversation_a conversation_b winner"), sets.arena, PAIR, spelt="winner",
@@ -144,28 +126,31 @@ LAYOUTS = (
     Layout(  # ShareGPT
         _names("conversations"), lambda values: {"prompt": values["conversations"]}, PROMPT, unless=PROMPT,
     ),
+    Layout(  # AlpacaFarm
+        _names("instruction output_1 output_2 preference"), partial(sets.asked_of_two, names=OUTPUTS), PAIR,
+        partial(sets.by_code, name="preference", sides=FIRST_OR_SECOND), responses=OUTPUTS, looks_at=_names("input"),
+        unless=PROMPT,
+    ),
+    Layout(  # LLMBar
+        _names("input output_1 output_2 label"), partial(sets.asked_of_two, names=OUTPUTS), PAIR,
+        partial(sets.by_code, name="label", sides=FIRST_OR_SECOND), responses=OUTPUTS, unless=PROMPT,
+    ),
+    Layout(  # Prometheus
+        _names("orig_instruction orig_response_A orig_response_B orig_preference"),
+        _renamed("orig_response_A", "orig_response_B", prompt="orig_instruction"), PAIR, spelt="orig_preference",
+        responses=("orig_response_A", "orig_response_B"), unless=PROMPT,
+    ),
+    Layout(  # WebGPT's comparisons
+        _names("question answer_0 answer_1 score_0 score_1"), sets.webgpt, PAIR,
+        partial(sets.by_scores, names=("score_0", "score_1")), responses=("answer_0", "answer_1"), unless=PROMPT,
+    ),
+    Layout(  # Unified-Feedback
+        _names("conv_A conv_B conv_A_rating conv_B_rating"), partial(sets.arena, names=("conv_A", "conv_B")), PAIR,
+        partial(sets.by_scores, names=("conv_A_rating", "conv_B_rating")), responses=("conv_A", "conv_B"),
+    ),
     Layout(  # distilabel's Orca pairs
-        _names("input chosen rejected status"), sets.rated, PROMPT, looks_at=_names("system"), unless=PROMPT,
+        _names("input chosen rejected status"), sets.asked, PROMPT, unless=PROMPT,
     ),
-    Layout(
-        _names("instruction chosen rejected"), sets.asked, PROMPT, looks_at=_names("input system"), unless=PROMPT,
-    ),
-    Layout(_names("question chosen rejected"), sets.asked, PROMPT, looks_at=_names("system"), unless=PROMPT),
+    Layout(_names("instruction chosen rejected"), sets.asked, PROMPT, looks_at=_names("input"), unless=PROMPT),
+    Layout(_names("question chosen rejected"), sets.asked, PROMPT, unless=PROMPT),
 )  # fmt: skip
-
-BY_ROWS = "write a row for each pair, with prompt, chosen and rejected"
-ADVICE = (
-    (
-        _names("response_0 response_1 better_response_id"),
-        "say which winner counts, such as --columns winner=better_response_id --winner-values a=0,b=1",
-    ),
-    (
-        _names("response_0 response_1 safer_response_id"),
-        "say that it counts: --columns winner=safer_response_id --winner-values a=0,b=1",
-    ),
-    (_names("prompt answers"), f"answers are lists, in which some may rank alike: {BY_ROWS}"),
-    (_names("instruction completions"), f"completions are lists, in which some may rank alike: {BY_ROWS}"),
-    (_names("prompt response helpfulness"), f"each row holds one rated response: {BY_ROWS}"),
-)
-"""Columns of other public sets -> what to do."""
-NO_ADVICE = "map columns with --columns chosen=NAME,rejected=NAME,prompt=NAME"

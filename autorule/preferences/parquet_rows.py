@@ -21,8 +21,9 @@ class _NoValue(NamedTuple):
     error: Exception
 
 
-def read_parquet(path: Path, used: Used) -> Iterator[Row | BadRow]:
-    """Columns that are not used are in a row by their names alone, as None.
+def read_parquet(path: Path, used: Used, source_id: str = "id") -> Iterator[Row | BadRow]:
+    """Columns that are not used are in a row by their names alone, as None. So is a value of `source_id` that can't be
+    read: nothing but the name of the row is lost.
 
     Raises InputError for a file that is no Parquet, and for two used columns of one name.
     """
@@ -43,7 +44,10 @@ def read_parquet(path: Path, used: Used) -> Iterator[Row | BadRow]:
             columns = {name: _values(batch.column(name)) for name in read}
             for place in range(batch.num_rows):
                 number += 1
-                yield _row(number, absent | {name: values[place] for name, values in columns.items()})
+                values = {name: column[place] for name, column in columns.items()}
+                if isinstance(values.get(source_id), _NoValue):
+                    values[source_id] = None
+                yield _row(number, absent | values)
     except arrow.ArrowException as error:
         at = f" after row {number}" if number else ""
         raise InputError(f"{path} is no readable Parquet file{at}: {in_words(error)}") from error
@@ -60,13 +64,30 @@ def _row(number: int, values: dict[str, Any]) -> Row | BadRow:
 def _values(column: Any) -> list[Any]:
     """All values of a column; one by one where some can't be had, since pyarrow then gives none."""
     try:
-        return column.to_pylist()  # type: ignore[no-any-return]
+        return list(map(_in_python, column.to_pylist()))
     except Exception:  # noqa: BLE001  # whatever the Python type of a value raises: zones, dates, texts, keys
         return [_value(scalar) for scalar in column]
 
 
 def _value(scalar: Any) -> Any:
     try:
-        return scalar.as_py()
+        return _in_python(scalar.as_py())
     except Exception as error:  # noqa: BLE001  # as above
         return _NoValue(str(scalar.type), error)
+
+
+def _in_python(value: Any) -> Any:
+    """The value with texts for bytes that are text, as writers without a type for it leave them, and mappings for lists
+    of keys and values."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value
+    if isinstance(value, dict):
+        return {name: _in_python(one) for name, one in value.items()}
+    if not isinstance(value, list):
+        return value
+    if value and all(isinstance(one, tuple) for one in value) and len({name for name, _ in value}) == len(value):
+        return {_in_python(name): _in_python(one) for name, one in value}
+    return list(map(_in_python, value))

@@ -10,20 +10,22 @@ from typing import Any
 from autorule.preferences.messages import FieldError, is_transcript
 from autorule.preferences.showing import shown
 from autorule.preferences.strict_json import JsonError, loads
+from autorule.preferences.values import as_score, as_turn
 from autorule.preferences.winners import Side
 
 Values = Mapping[str, Any]
 OUTCOMES = {Side.A: "winner_model_a", Side.B: "winner_model_b", Side.TIE: "winner_tie"}
 TRUE, FALSE = {"1", "1.0", "true"}, {"0", "0.0", "false", ""}
 ANNOTATORS = ("annotator1", "annotator2", "annotator3")
+PYTHON_PRINTS = re.compile(r"\s*(?:array\(|\[\s*(?:\{\s*)?(?:'|array\())")
 TURN = re.compile(r"\n?<extra_id_1>(User|Assistant)\n")
 
 
-def arena(values: Values) -> dict[str, Any]:
+def arena(values: Values, names: tuple[str, str] = ("conversation_a", "conversation_b")) -> dict[str, Any]:
     """The prompt is what both conversations begin with; what follows are the responses, up to the turn that was
     judged."""
-    one, other = (_list_of(values[name], name) for name in ("conversation_a", "conversation_b"))
-    if isinstance(turn := values.get("turn"), int) and turn > 0:
+    one, other = (_list_of(values[name], name) for name in names)
+    if (turn := as_turn(values.get("turn"))) is not None:
         one, other = _until(one, turn), _until(other, turn)
     shared = 0
     while shared < min(len(one), len(other)) and one[shared] == other[shared]:
@@ -42,6 +44,9 @@ def _list_of(value: Any, name: str, what: str = "a list of messages") -> list[An
     try:
         found = loads(value) if isinstance(value, str) else value
     except JsonError:
+        if PYTHON_PRINTS.match(value):
+            told = f"{name} is a list as Python prints it, {shown(value)}; write it as JSON (json.dumps)"
+            raise FieldError("wrong_type", told) from None
         found = None
     if not isinstance(found, list) or not found:
         raise FieldError("wrong_type", f"{name} is {shown(value)}, expected {what}")
@@ -110,6 +115,14 @@ def by_code(values: Values, name: str, sides: Mapping[str, Side]) -> Side:
     return sides[told]
 
 
+def by_scores(values: Values, names: tuple[str, str]) -> Side:
+    """The response with the higher score."""
+    first, second = (as_score(values[name], name) for name in names)
+    if first is None or second is None:
+        raise FieldError("unknown_winner", f"{' or '.join(names)} is empty, expected a number")
+    return Side.A if first > second else Side.B if second > first else Side.TIE
+
+
 def agreed(values: Values) -> Side:
     """The side that all annotators name: who is right where they differ is not in the file."""
     told = {by_code(values, name, {"1": Side.A, "2": Side.B, "0": Side.TIE}) for name in ANNOTATORS}
@@ -122,7 +135,18 @@ def agreed(values: Values) -> Side:
 
 
 def pandalm(values: Values) -> dict[str, Any]:
-    return {**asked(values), "response_a": values["response1"], "response_b": values["response2"]}
+    return asked_of_two(values, ("response1", "response2"))
+
+
+def asked_of_two(values: Values, names: tuple[str, str]) -> dict[str, Any]:
+    return {**asked(values), "response_a": values[names[0]], "response_b": values[names[1]]}
+
+
+def webgpt(values: Values) -> dict[str, Any]:
+    """The question is an object with its text."""
+    asked_as = values["question"]
+    text = asked_as.get("full_text") if isinstance(asked_as, Mapping) else asked_as
+    return {"prompt": text_of(text, "question"), "response_a": values["answer_0"], "response_b": values["answer_1"]}
 
 
 def asked(values: Values) -> dict[str, Any]:
@@ -131,16 +155,7 @@ def asked(values: Values) -> dict[str, Any]:
     if not all(_is_plain(values[name]) for name in ("chosen", "rejected") if name in values):
         return {}
     told = [text_of(values.get(name), name) for name in ("instruction", "question", "input")]
-    prompt = [{"role": "user", "content": "\n".join(text for text in told if text)}]
-    system = text_of(values.get("system"), "system")
-    return {"prompt": [{"role": "system", "content": system}, *prompt] if system else prompt}
-
-
-def rated(values: Values) -> dict[str, Any]:
-    """The same, of pairs that were made out of ratings: equal ones are marked."""
-    if str(values["status"]).strip().casefold() == "tie":
-        raise FieldError("tie", "status is 'tie': no response was preferred")
-    return asked(values)
+    return {"prompt": [{"role": "user", "content": "\n".join(text for text in told if text)}]}
 
 
 def _is_plain(value: Any) -> bool:

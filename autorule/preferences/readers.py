@@ -16,10 +16,11 @@ from autorule.preferences.parquet_rows import read_parquet
 from autorule.preferences.rows import BadRow, Row, Used
 from autorule.runs.input_files import files_of
 
-__all__ = ["FORMATS", "BadRow", "Row", "check_file", "read_rows"]
+__all__ = ["FORMATS", "BadRow", "Row", "check_file", "is_table", "read_rows"]
 
 FORMATS = ".jsonl, .json, .csv, .parquet (the text formats also as .gz)"
 PARQUET = ".parquet"
+TABLES = (".csv", PARQUET)
 TEXT: dict[str, Callable[[Path], Iterator[Row | BadRow]]] = {
     ".jsonl": read_jsonl,
     ".ndjson": read_jsonl,
@@ -48,16 +49,21 @@ def _all(names: Sequence[str]) -> Sequence[str]:
     return names
 
 
-def read_rows(path: Path, used: Used = _all) -> Iterator[Row | BadRow]:
+def is_table(path: Path) -> bool:
+    """Whether all rows of the file have the same columns, by its format."""
+    return _format_of(path) in TABLES
+
+
+def read_rows(path: Path, used: Used = _all, source_id: str = "id") -> Iterator[Row | BadRow]:
     """Every row of the file. `used` says by the names of all columns which of them are read: in a Parquet file no
-    other can fail, nor has a value.
+    other can fail, nor has a value. The column `source_id` only names a row: what can't be read in it costs nothing.
 
     Raises InputError when the file is missing, empty, unreadable or of unknown format.
     """
     _check_one(path)
     n_rows = 0
     try:
-        for row in _rows(path, used):
+        for row in _rows(path, used, source_id):
             n_rows += 1
             yield row
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
@@ -66,10 +72,10 @@ def read_rows(path: Path, used: Used = _all) -> Iterator[Row | BadRow]:
         raise InputError(f"{path} holds no rows")
 
 
-def _rows(path: Path, used: Used) -> Iterator[Row | BadRow]:
+def _rows(path: Path, used: Used, source_id: str) -> Iterator[Row | BadRow]:
     form = _format_of(path)
     if form == PARQUET:
-        return read_parquet(path, used)
+        return read_parquet(path, used, source_id)
     check_text(path)
     return TEXT[form](path)
 

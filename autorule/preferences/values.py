@@ -43,3 +43,13 @@ def as_strength(value: Any) -> float | None:
     if strength == 0:
         raise FieldError("bad_strength", f"strength is {strength:g}, expected a number other than 0, or nothing")
     return abs(strength)
+
+
+def as_turn(value: Any) -> int | None:
+    """The number of the turn that was judged, from 1; None where it is not told."""
+    turn = as_score(value, "turn")
+    if turn is None:
+        return None
+    if turn < 1 or not turn.is_integer():
+        raise FieldError("bad_turn", f"turn is {shown(value)}, expected a whole number from 1, or nothing")
+    return int(turn)

@@ -14,7 +14,7 @@ from autorule.storage import open_no_link
 
 Action = Literal["published", "promoted", "kept", "rolled_back"]
 SWITCHES = ("promoted", "rolled_back")
-Version = Annotated[str, Field(pattern=r"^v[0-9]{4,}$")]
+Version = Annotated[str, Field(pattern=r"^v[0-9]{4,9}$")]
 
 
 class Pointer(Record):

@@ -8,7 +8,9 @@ of sets that are no better, with a probability of at most ALPHA any is ever prom
 import math
 
 import numpy as np
+from pydantic import Field
 
+from autorule.code_checks import MOST
 from autorule.errors import InputError
 from autorule.evaluation.comparing import EvaluatedRun, key_of, paired_gains
 from autorule.evaluation.pair_table import is_seen
@@ -43,19 +45,19 @@ class Decision(Record):
     """Of the file of pairs."""
     prompts: tuple[str, ...] = ()
     """The smallest hashes of prompts of the split: looks are counted by them, since a file may grow."""
-    look: int
+    look: int = Field(ge=1, le=MOST)
     """The how manieth comparison on this data, or on other data with some of its prompts, from 1."""
-    level: float
+    level: float = Field(gt=0, le=1)
     """Of the two-sided interval: its confidence is 1 - level."""
     difference: Interval
     """Accuracy of the candidate minus that of the current set, each as its own reward counts, paired."""
-    n_pairs: int
-    n_prompts: int
-    n_seen: int
+    n_pairs: int = Field(ge=0, le=MOST)
+    n_prompts: int = Field(ge=0, le=MOST)
+    n_seen: int = Field(ge=0, le=MOST)
     """Pairs of the promotion split left out, since either set was mined from, or chosen by, their prompts."""
-    n_unscored: int = 0
+    n_unscored: int = Field(0, ge=0, le=MOST)
     """Pairs left out since the verifier failed on a side of them, in either run."""
-    rounds: int
+    rounds: int = Field(ge=1, le=MOST)
     """Of the bootstrap over prompts."""
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from autorule.config.runs import ExtractConfig
 from autorule.config.stages import Config
+from autorule.config.values import Count
 from autorule.evaluation.config import EvaluateConfig
 
 
@@ -18,7 +19,7 @@ class RefreshConfig(Config):
     extraction: ExtractConfig = Field(description="how new rules are mined, and from which pairs")
     held_out: Path = Field(description="pairs by which rules are kept, weighed, audited and promoted; not mined")
     select_by: str = Field("best", description="how rules are weighed, as in `autorule select --by`")
-    audit_prompts: int = Field(50, ge=0, description="prompts of the audit with canaries; 0 for none")
+    audit_prompts: Count = Field(50, ge=0, description="prompts of the audit with canaries; 0 for none")
     max_exploit_rate: float = Field(0.2, ge=0, le=1, description="above it the candidate is refused")
     max_unscored: float = Field(0.1, ge=0, lt=1, description="share of the audit that may have no reward")
     by: str = Field("refresh-rules", description="name that the registry's history gets for what this run did")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from autorule.errors import InputError
 
-VERSION = re.compile(r"v[0-9]{4,}")
+MOST_NUMBER = 999_999_999
+VERSION = re.compile(r"v[0-9]{4,9}")
 
 
 def version_folders(folder: Path) -> list[str]:
@@ -19,10 +20,15 @@ def version_folders(folder: Path) -> list[str]:
 
 def take_version(folder: Path, told: Iterable[str]) -> str:
     """The folder of the next version, made by this process and no other. `told`: versions of the history, whose
-    numbers are not given again, even where their folders were deleted."""
+    numbers are not given again, even where their folders were deleted. Raises InputError where all are given."""
     known = max(map(_number, told), default=0)
     while True:
-        version = f"v{max([known, *map(_number, version_folders(folder))]) + 1:04d}"
+        last = max([known, *map(_number, version_folders(folder))])
+        if last >= MOST_NUMBER:
+            raise InputError(
+                f"{folder} has v{last:04d}, the last number that there is: publish under another name, or remove that"
+            )
+        version = f"v{last + 1:04d}"
         try:
             (folder / version).mkdir()
         except FileExistsError:

@@ -1,12 +1,13 @@
 """What trainers hand over, as completions: strings and message lists, in their various shapes."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from autorule.backends.token_estimate import estimate_tokens
-from autorule.errors import ConfigError
+from autorule.errors import ConfigError, with_kind
 from autorule.preferences.completions import completion_id
-from autorule.preferences.messages import FieldError, read_message
+from autorule.preferences.messages import FieldError, read_messages
+from autorule.preferences.sequences import as_list
+from autorule.preferences.showing import shown, writable
 from autorule.records import Completion, Message, Messages, Role
 
 
@@ -15,16 +16,13 @@ def as_messages(value: Any, role: Role) -> Messages:
 
     Raises ConfigError for anything else.
     """
-    if isinstance(value, str):
-        return (Message(role=role, content=_whole(value, "")),)
-    if isinstance(value, Mapping):
-        value = [value]
-    if not isinstance(value, (list, tuple)):
-        raise ConfigError(f"{value!r:.80} is neither text nor a list of messages with role and content")
+    where = "prompt" if role == "user" else "completion"
     try:
-        return tuple(read_message(turn, f"message {number}", _whole) for number, turn in enumerate(value, start=1))
+        return read_messages(value, where, role, _whole)
     except FieldError as error:
         raise ConfigError(str(error)) from error
+    except Exception as error:  # whatever the values of others raise when they are read
+        raise ConfigError(f"{where} can't be read: {with_kind(error):.200}") from error
 
 
 def _whole(text: str, _: str) -> str:
@@ -32,31 +30,39 @@ def _whole(text: str, _: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def as_completion(prompt: Any, completion: Any, row: int) -> Completion:
-    """The completion of a prompt, both as they come. Raises ConfigError for what is no text and no messages."""
-    parts = as_messages(prompt, "user"), as_messages(completion, "assistant")
-    return Completion(completion_id=completion_id(*parts), row=row, prompt=parts[0], completion=parts[1])
+def as_completions(prompts: Any, completions: Any) -> list[Completion]:
+    """The completions of prompts, both as they come. A row that is no text and no messages says so as a message that
+    can't be shown: it is unscored, and the others are not.
+
+    Raises ConfigError where the lists differ in length, and where no row can be read: that is no odd row.
+    """
+    first, second = as_list(prompts), as_list(completions)
+    if first is None or second is None:
+        name, value = ("prompts", prompts) if first is None else ("completions", completions)
+        raise ConfigError(f"{name} is {shown(value)}; give a list")
+    if len(first) != len(second):
+        raise ConfigError(f"{len(first)} prompts for {len(second)} completions; give one for each")
+    found, faults = [], []
+    for row, (prompt, completion) in enumerate(zip(first, second, strict=True), start=1):
+        try:
+            parts = as_messages(prompt, "user"), as_reply(completion)
+        except ConfigError as error:
+            faults.append(error)
+            odd = Message(role="assistant", content="", unshown=writable(f"what can't be read ({error})"))
+            parts = (), (odd,)
+        found.append(Completion(completion_id=completion_id(*parts), row=row, prompt=parts[0], completion=parts[1]))
+    if faults and len(faults) == len(found):
+        raise faults[0]
+    return found
+
+
+def as_reply(completion: Any) -> Messages:
+    """The messages of a completion, of which there is at least one. Raises ConfigError."""
+    messages = as_messages(completion, "assistant")
+    if not messages:
+        raise ConfigError("completion is an empty list of messages")
+    return messages
 
 
 def estimated_tokens(completion: Completion) -> int:
     return sum(estimate_tokens(message.content) for message in completion.completion)
-
-
-def as_lists(columns: Mapping[str, Any], n: int) -> dict[str, list[Any]]:
-    """The columns of a trainer as lists of `n` values: whatever sequence they are (an array, a Series, a Column of
-    datasets). What is no sequence is a setting of the trainer, and left out.
-
-    Raises ConfigError for a column of another length: it would be passed over in silence.
-    """
-    found = {}
-    for name, values in columns.items():
-        if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__iter__"):
-            continue
-        try:
-            length = len(values)
-        except TypeError:  # an iterator, or a number of a tensor library
-            continue
-        if length != n:
-            raise ConfigError(f"column {name} has {length} values for {n} completions; give one for each")
-        found[name] = [value.tolist() if hasattr(value, "tolist") else value for value in values]
-    return found

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from autorule.backends import open_for_training
 from autorule.errors import ConfigError
+from autorule.preferences.messages import unshown_in
 from autorule.records import CallCounts, Completion, RewardRecord, Rule, Verdict
-from autorule.rewards.conversations import as_completion, as_lists, estimated_tokens
+from autorule.rewards.columns import as_lists, columns_read, rules_named, token_counts
+from autorule.rewards.conversations import as_completions
 from autorule.rewards.rule_reward import aspect_fractions, rule_reward
 from autorule.rewards.scored import Scored, metrics, satisfied_text
 from autorule.rewards.settings import RewardSettings, Row
@@ -112,11 +114,13 @@ class RuleReward:
     ) -> list[Scored]:
         """Scores of completions, all in one batch, so that conversations share what they can.
 
-        `prompts` and `completions` are strings or message lists, `columns` further values for each of them. Raises
-        ConfigError for columns that do not fit, BackendError when the verifier can't be reached at all.
+        `prompts` and `completions` are strings or message lists, `columns` further values for each of them. One that
+        can't be read is unscored. Raises ConfigError for columns that do not fit and where none can be read,
+        BackendError when the verifier can't be reached at all.
         """
-        columns = as_lists(columns or {}, len(completions))
-        own = [as_completion(p, c, row) for row, (p, c) in enumerate(zip(prompts, completions, strict=True), 1)]
+        own = as_completions(prompts, completions)
+        columns = as_lists(columns or {}, len(own), columns_read(self.settings))
+        lengths = token_counts(own, completion_ids)
         rules = [self._rules_for(columns, row, step) for row in range(len(own))]
         verdicts = self._verdicts(own, rules)
         model_scores = self._model_scores(own, columns)
@@ -124,14 +128,15 @@ class RuleReward:
         for row, completion in enumerate(own):
             found = tuple(verdicts[completion.completion_id][rule.rule_id] for rule in rules[row])
             record = rule_reward(completion, found, self.rule_set, rules[row])
-            n_tokens = len(completion_ids[row]) if completion_ids is not None else estimated_tokens(completion)
             own_values = {name: values[row] for name, values in columns.items() if values[row] is not None}
-            context = Row(n_tokens, own_values)
+            context = Row(lengths[row], own_values)
             score, reason = self._total(record, model_scores[row], context)
             aspects = aspect_fractions(found, self.rule_set, rules[row])
             model_score = model_scores[row]
             known = model_score if isinstance(model_score, float) else None
-            scored.append(Scored(score, reason, record, found, aspects, known))
+            is_odd = unshown_in((*completion.prompt, *completion.completion)) is not None
+            stays = is_odd or (score is None and record.reward is not None and not isinstance(model_score, str))
+            scored.append(Scored(score, reason, record, found, aspects, known, stays))
         return scored
 
     def __call__(
@@ -189,12 +194,8 @@ class RuleReward:
         rules = self.rules
         named = columns[self.settings.rules_column][row] if self.settings.rules_column in columns else None
         if named is not None:
-            if not isinstance(named, (list, tuple)) or not all(isinstance(rule_id, str) for rule_id in named):
-                raise ConfigError(f"column {self.settings.rules_column}: {named!r:.80} is no list of rule ids")
-            known = {rule.rule_id for rule in self.rule_set.rules}
-            if unknown := [rule_id for rule_id in named if rule_id not in known]:
-                raise ConfigError(f"column {self.settings.rules_column}: no rule has the id {unknown[0]!r:.80}")
-            rules = tuple(rule for rule in rules if rule.rule_id in named)
+            ids = rules_named(self.settings.rules_column, named, self.rule_set)
+            rules = tuple(rule for rule in rules if rule.rule_id in ids)
         if self.settings.rule_dropout and len(rules) > 1:
             rules = drop_rules(rules, self.settings.rule_dropout, self.settings.dropout_seed, step)
         return rules

@@ -1,5 +1,6 @@
 """Scores of a learned reward model: any sequence-classification model of transformers, or one that vLLM serves."""
 
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -169,7 +170,7 @@ def _local_scores(
                 attention_mask=torch.tensor(mask, device=local.device),
             ).logits
         for index, logit in zip(batch, logits[:, 0].float().tolist(), strict=True):
-            scores[index] = logit if logit == logit else "the reward model returned NaN"
+            scores[index] = logit if math.isfinite(logit) else f"the reward model returned {logit}"
     return scores
 
 
@@ -187,6 +188,13 @@ def _fitting_ids(local: _LocalModel, messages: Messages) -> list[int] | str:
         if max_chars < MIN_CHARS:
             return f"a conversation of {len(messages)} turns does not fit into {local.max_tokens} tokens"
         max_chars = min(int(0.9 * max_chars * local.max_tokens / len(ids)), max_chars - 1)
+
+
+def _finite(logit: Any) -> float:
+    """Raises ValueError for what is no score: a text, a boolean, NaN, infinite."""
+    if isinstance(logit, bool) or not isinstance(logit, (int, float)) or not math.isfinite(logit):
+        raise ValueError
+    return float(logit)
 
 
 def _served_scores(
@@ -210,11 +218,12 @@ def _served_scores(
             body = {"model": config.model, "messages": turns, "add_generation_prompt": False, "use_activation": False}
             try:
                 reply = await post_json(session, servers, Route(), "classify", body, patience)
+            except FailedExchangeError as error:
+                return number, f"reward model at {base_url}: {without_keys(str(error))}"
+            try:
                 [entry] = reply["data"]
                 [logit] = entry["probs"]
-                return number, float(logit)
-            except FailedExchangeError as error:
-                message = str(error)
+                return number, _finite(logit)
             except (LookupError, TypeError, ValueError, OverflowError):
                 message = f"the reply is not that of a reward model with one label: {quoted(reply, 200)}"
             return number, f"reward model at {base_url}: {without_keys(message)}"

@@ -89,7 +89,7 @@ def tally_verdicts(verdicts: Sequence[Verdict], rule_set: RuleSet, rules: Sequen
         total_satisfied += rule.weight * satisfied
         n_satisfied += satisfied
     reason = None
-    if weight_scored < rule_set.reward.min_scored * weight_all - 1e-9:
+    if weight_scored < (rule_set.reward.min_scored - 1e-9) * weight_all:
         reason = f"only {n_scored} of {len(verdicts)} rules have a verdict (min_scored {rule_set.reward.min_scored})"
         if told := next((verdict.failure.message for verdict in verdicts if verdict.failure is not None), None):
             reason += f"; the first has none since: {told}"

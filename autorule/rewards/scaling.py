@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
+from autorule.config.values import MOST_POINTS
 from autorule.errors import InputError
 from autorule.rules.editing import changed
 from autorule.rules.rule_sets import Edit, RuleSet
@@ -19,7 +20,7 @@ def learned_scaling(fractions: Sequence[float | None]) -> tuple[float, float, st
     if len(known) < LEAST_REWARDS:
         raise InputError(f"{len(known)} scored completions; scaling is learned from {LEAST_REWARDS} or more")
     spread = stdev(known)
-    if spread == 0:
+    if spread < 1 / MOST_POINTS:
         raise InputError(
             f"all {len(known)} completions satisfy the same fraction of the rules: no scale can be learned"
         )

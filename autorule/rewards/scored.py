@@ -22,10 +22,12 @@ class Scored(NamedTuple):
     """Aspect -> fraction over its rules."""
     reward_model: float | None = None
     """The normalised score of the reward model, where there is one."""
+    stays_unscored: bool = False
+    """Where there is no reward: whether it is for what the completion itself holds, which no later answer mends."""
 
     def error(self) -> UnscoredError:
         """What is raised where a completion without a reward is an error."""
-        final = self.rules.reward is None and self.rules.n_unscored == 0
+        final = self.stays_unscored or (self.rules.reward is None and self.rules.n_unscored == 0)
         return UnscoredError(f"a completion has no reward: {self.reason}", final)
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from autorule.config.models import CacheConfig, ModelConfig
 from autorule.config.stages import Config, server_address
+from autorule.config.values import MOST_POINTS, Count, Points, Seed
 from autorule.errors import ConfigError
 from autorule.rewards import shaping
 
@@ -51,9 +52,9 @@ class LengthPenalty(Config):
     """Takes off more the longer a response is, between two lengths."""
 
     kind: Literal["length_penalty"] = Field("length_penalty", description=KIND)
-    free: int = Field(ge=0, description="tokens that cost nothing")
-    full: int = Field(ge=1, description="tokens from which the whole penalty is taken")
-    most: float = Field(1.0, ge=0, allow_inf_nan=False, description="the whole penalty")
+    free: Count = Field(ge=0, description="tokens that cost nothing")
+    full: Count = Field(ge=1, description="tokens from which the whole penalty is taken")
+    most: float = Field(1.0, ge=0, le=MOST_POINTS, description="the whole penalty")
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
@@ -72,10 +73,10 @@ class Conciseness(Config):
     """Adds more the shorter a response is, where it is good."""
 
     kind: Literal["conciseness"] = Field("conciseness", description=KIND)
-    weight: float = Field(gt=0, allow_inf_nan=False, description="what the shortest good response gains")
-    longest: int = Field(ge=1, description="tokens from which nothing is gained")
+    weight: float = Field(gt=0, le=MOST_POINTS, description="what the shortest good response gains")
+    longest: Count = Field(ge=1, description="tokens from which nothing is gained")
     outcome_column: str | None = Field(None, description="0 to 1, or true and false: was the response good?")
-    outcome_threshold: float | None = Field(None, description="reward from which a response counts as good")
+    outcome_threshold: Points | None = Field(None, description="reward from which a response counts as good")
 
     @model_validator(mode="after")
     def _has_one_outcome(self) -> Self:
@@ -111,8 +112,8 @@ class StepRewards(Config):
 
     kind: Literal["step_rewards"] = Field("step_rewards", description=KIND)
     column: str = Field("step_rewards", description="the rewards of the reasoning steps, a list in each row")
-    eta: float = Field(0.0, allow_inf_nan=False, description="taken off each step, before what is above 0 is cut off")
-    weight: float = Field(1.0, allow_inf_nan=False, description="by which their sum is multiplied")
+    eta: Points = Field(0.0, description="taken off each step, before what is above 0 is cut off")
+    weight: Points = Field(1.0, description="by which their sum is multiplied")
 
     def apply(self, reward: float, row: Row) -> float:
         steps = row.value(self.column, "step_rewards")
@@ -130,8 +131,8 @@ class Bounds(Config):
     """Keeps the reward within bounds."""
 
     kind: Literal["bounds"] = Field("bounds", description=KIND)
-    least: float | None = Field(None, allow_inf_nan=False, description="lower rewards become this; none if left out")
-    most: float | None = Field(None, allow_inf_nan=False, description="higher rewards become this; none if left out")
+    least: Points | None = Field(None, description="lower rewards become this; none if left out")
+    most: Points | None = Field(None, description="higher rewards become this; none if left out")
 
     @model_validator(mode="after")
     def _bounds_something(self) -> Self:
@@ -162,15 +163,17 @@ class RewardModelConfig(Config):
     base_url: str | None = Field(None, description="server with vLLM's /classify, such as http://127.0.0.1:8001")
     api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
     revision: str | None = Field(None, description="commit or tag on the hub; the newest when left out")
-    weight: float = Field(1.0, allow_inf_nan=False, description="by which its score is multiplied before it is added")
+    weight: Points = Field(1.0, description="by which its score is multiplied before it is added")
     normalise: Literal["z", "par", "none"] = Field(
         "z", description="z: by mean and std; par: preference as reward against reference responses; none: as it is"
     )
-    mean: float | None = Field(None, allow_inf_nan=False, description="of a calibration set, for z")
-    std: float | None = Field(None, gt=0, allow_inf_nan=False, description="of a calibration set, for z")
+    mean: Points | None = Field(None, description="of a calibration set, for z")
+    std: float | None = Field(None, ge=1e-9, le=MOST_POINTS, description="of a calibration set, for z")
     references_column: str = Field("references", description="reference responses to each prompt, for par")
-    batch_size: int = Field(8, ge=1, description="conversations at once on a local model")
-    max_tokens: int = Field(4096, ge=16, description="of a local model; the middle of longer conversations is left out")
+    batch_size: Count = Field(8, ge=1, description="conversations at once on a local model")
+    max_tokens: Count = Field(
+        4096, ge=16, description="of a local model; the middle of longer conversations is left out"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="of a local model: auto takes CUDA if there")
     dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="bfloat16 on CUDA, float32 on the CPU")
 
@@ -205,12 +208,12 @@ class RewardSettings(Config):
     cache: CacheConfig = Field(CacheConfig(), description="where verdicts are kept")
     name: str = Field("rule_reward", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="in the trainer's metrics")
     aspect: str | None = Field(None, description="only the rules of this aspect")
-    rule_weight: float = Field(1.0, allow_inf_nan=False, description="by which the rule reward is multiplied")
+    rule_weight: Points = Field(1.0, description="by which the rule reward is multiplied")
     rule_dropout: float = Field(0.0, ge=0, lt=1, description="share of the rules left out at random in each step")
-    dropout_seed: int = Field(0, ge=0, description="of the draw of the rules that are left out")
+    dropout_seed: Seed = Field(0, description="of the draw of the rules that are left out")
     reward_model: RewardModelConfig | None = Field(None, description="learned reward model whose score is added")
     shaping: tuple[ShapingStep, ...] = Field((), description="steps on the reward after that, in their order")
-    on_unscored: Literal["none", "error"] | float = Field(
+    on_unscored: Literal["none", "error"] | Points = Field(
         "none", description="what an unscored completion gets: none where the trainer has it, an error, or a number"
     )
     rules_column: str = Field("rules", description="column with the ids of the rules that apply to a prompt, if any")

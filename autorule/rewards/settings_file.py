@@ -19,7 +19,11 @@ def load_reward_settings(path: Path, changes: dict[str, Any] | None = None) -> R
         settings = build_config(RewardSettings, content, changes or {})
     except ConfigError as error:
         raise ConfigError(f"reward settings {str(path)!r}: {error}") from error
-    return settings.model_copy(update={"rules": (path.parent / settings.rules).resolve()})
+    try:
+        rules = (path.parent / settings.rules).resolve()
+    except (OSError, RuntimeError) as error:  # a circle of links
+        raise ConfigError(f"reward settings {str(path)!r}: rules leads nowhere: {in_words(error)}") from error
+    return settings.model_copy(update={"rules": rules})
 
 
 def _read_json(path: Path) -> dict[str, Any]:

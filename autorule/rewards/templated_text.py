@@ -1,28 +1,48 @@
 """Turns out of text that a chat template wrote, for trainers that hand over nothing else."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, get_args
 
 from autorule.errors import ConfigError
+from autorule.preferences.messages import ROLE_NAMES
+from autorule.preferences.sequences import as_list, plain
+from autorule.records import Role
 from autorule.rewards.reward_function import RuleReward
 from autorule.rewards.scored import Scored
 
 _ENDS = (
-    "<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "</s>",
+    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "</s>",
     "<｜end▁of▁sentence｜>",
 )  # fmt: skip
-_BEGIN = re.compile(r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)?\s*")
-_ROLE = r"(system|user|assistant|model|tool|ipython)"
-_TURNS = (
-    re.compile(rf"<\|im_start\|>{_ROLE}\n(.*?)(?:<\|im_end\|>|\Z)", re.DOTALL),  # ChatML: Qwen, SmolLM
-    re.compile(rf"<\|start_header_id\|>{_ROLE}<\|end_header_id\|>\n\n(.*?)(?:<\|eot_id\|>|\Z)", re.DOTALL),  # Llama 3
-    re.compile(rf"<start_of_turn>{_ROLE}\n(.*?)(?:<end_of_turn>|\Z)", re.DOTALL),  # Gemma
-    re.compile(rf"<\|{_ROLE}\|>\n(.*?)(?:<\|end\|>|</s>|(?=<\|{_ROLE}\|>)|\Z)", re.DOTALL),  # Phi, Zephyr
+_BEGIN = re.compile(r"(?:\s|<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)*+")
+_BETWEEN = re.compile(rf"(?:\s|<pad>|{'|'.join(map(re.escape, _ENDS))})*+")
+"""What a template writes after the end of a turn."""
+_ANY = r"([^\n<]{1,80}+)"
+"""Any role: what it means, and whether it is one, is for who reads the messages."""
+_KNOWN = rf"<\|({'|'.join([*get_args(Role), *ROLE_NAMES])})\|>"
+"""Phi and Zephyr write roles as they write other markers."""
+
+
+class _Template(NamedTuple):
+    opening: re.Pattern[str]
+    end: re.Pattern[str]
+    mark: re.Pattern[str]
+    """One of both; an opening has the role as its first group."""
+
+
+def _template(opening: str, end: str) -> _Template:
+    return _Template(re.compile(opening), re.compile(end), re.compile(f"{opening}|{end}"))
+
+
+_TEMPLATES = (
+    _template(rf"<\|im_start\|>{_ANY}(?:\n|<\|im_sep\|>|\Z)", r"<\|im_end\|>"),  # ChatML: Qwen, SmolLM; Phi 4
+    _template(rf"<\|start_header_id\|>{_ANY}<\|end_header_id\|>", r"<\|eo[tm]_id\|>"),  # Llama 3
+    _template(rf"<start_of_turn>{_ANY}(?:\n|\Z)", r"<end_of_turn>"),  # Gemma
+    _template(rf"{_KNOWN}(?:\n|\Z)", rf"<\|end\|>|</s>|(?={_KNOWN}(?:\n|\Z))"),  # Phi, Zephyr
 )
 _OPENING = re.compile(r"(?:<think>\s*(?:</think>)?)?")
 """What a template may write of an answer before the model does."""
-_ROLES = {"model": "assistant", "ipython": "tool"}
 
 
 def turns_of(prompt: str) -> list[dict[str, str]] | str:
@@ -30,15 +50,32 @@ def turns_of(prompt: str) -> list[dict[str, str]] | str:
     text as it is where it does not begin with a template's marker."""
     begin = _BEGIN.match(prompt)
     start = begin.end() if begin else 0
-    for pattern in _TURNS:
-        if not pattern.match(prompt, start):
+    for template in _TEMPLATES:
+        if not template.opening.match(prompt, start):
             continue
-        found = [(match[1], match[2].strip()) for match in pattern.finditer(prompt, start)]
-        turns = [{"role": _ROLES.get(role, role), "content": content} for role, content in found]
+        turns = [{"role": role, "content": content} for role, content in _split(prompt, start, template)]
         if len(turns) > 1 and turns[-1]["role"] == "assistant" and _OPENING.fullmatch(turns[-1]["content"]):
             turns.pop()
         return turns
     return prompt
+
+
+def _split(text: str, at: int, template: _Template) -> Iterator[tuple[str, str]]:
+    """(role, content) of each turn from the opening at `at` on. What stands after the end of a turn and opens none is
+    part of it: no text is left out."""
+    opening = template.opening.match(text, at)
+    while opening:
+        end = template.end.search(text, opening.end())
+        parts = [text[opening.end() : end.start() if end else None].strip()]
+        at, role, opening = end.end() if end else len(text), opening[1].strip(), None
+        while at < len(text) and opening is None:
+            mark = template.mark.search(text, at)
+            stray = text[at : mark.start() if mark else None]
+            if not _BETWEEN.fullmatch(stray):
+                parts.append(stray.strip())
+            at = mark.end() if mark else len(text)
+            opening = mark if mark and mark[1] is not None else None
+        yield ROLE_NAMES.get(role, role), "\n".join(parts)
 
 
 def response_of(text: str) -> str:
@@ -67,7 +104,7 @@ def openrlhf_items(
     A label that is an object holds columns, and perhaps the prompt. Raises ConfigError when a text does not begin with
     its prompt or the lists differ in length.
     """
-    labels = list(labels) if labels else [None] * len(queries)
+    labels = as_list(labels) or [None] * len(queries)
     if not len(queries) == len(prompts) == len(labels):
         raise ConfigError(f"{len(queries)} texts, {len(prompts)} prompts, {len(labels)} labels")
     items: list[tuple[Any, str, dict[str, Any]]] = []
@@ -75,7 +112,7 @@ def openrlhf_items(
         if not query.startswith(prompt):
             raise ConfigError(f"the text {query[:60]!r} does not begin with its prompt {prompt[:60]!r}")
         columns = dict(label) if isinstance(label, dict) else {}
-        shown = columns.pop("prompt", None) or turns_of(prompt)
+        shown = plain(columns.pop("prompt", None)) or turns_of(prompt)
         items.append((shown, response_of(query[len(prompt) :]), columns))
     return items
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from autorule.config.layers import told_value
 from autorule.records import Rule
-from autorule.rules.text import former_rule_id, new_rule_id
+from autorule.rules.text import former_rule_ids, new_rule_id
 
 SHOWN_CHARS = 60
 OWN_ID = re.compile(r"[0-9a-f]{20}")
@@ -35,7 +36,7 @@ def first_fault(error: ValidationError, content: dict[str, Any]) -> str:
     elif first["type"] == "extra_forbidden":
         told = f"{where}{path} is no field of a rule set; remove it, or mend its name"
     else:
-        told = f"{where}{path}{': ' if path else ''}{message}"
+        told = f"{where}{path}{': ' if path else ''}{message}{told_value(first)}"
     return f"{told} (and {n_more} more problem{'s' * (n_more > 1)})" if n_more else told
 
 
@@ -62,4 +63,5 @@ def changed_by_hand(rules: Sequence[Rule]) -> str | None:
 
 
 def _own_ids(rule: Rule) -> set[str]:
-    return {make(text) for make in (new_rule_id, former_rule_id) for text in (rule.text, rule.criterion)}
+    texts = (rule.text, rule.criterion)
+    return {new_rule_id(text) for text in texts}.union(*map(former_rule_ids, texts))

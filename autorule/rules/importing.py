@@ -12,7 +12,7 @@ from typing import Any
 from autorule.config.stages import Config, RewardConfig, VerificationConfig
 from autorule.errors import InputError, PromptError, RuleSetError
 from autorule.prompting import load_prompt
-from autorule.records import Rule
+from autorule.records import LEAST_WEIGHT, MOST_WEIGHT, Rule
 from autorule.rules.editing import rule_text, shortened
 from autorule.rules.rows import ASPECT_COLUMNS, TEXT_COLUMNS, WEIGHT_COLUMNS, ForeignRow, RowError, read_rule_rows
 from autorule.rules.rule_sets import Edit, RuleSet, VerificationSpec, check_verification_prompt
@@ -82,7 +82,7 @@ def _rule(values: dict[str, Any]) -> Rule:
         there = f"there is {', '.join(map(repr, values))}" if values else "the row is empty"
         raise RowError(f"no column for the rule ({there}); name it one of {', '.join(TEXT_COLUMNS)}")
     if not isinstance(text, str) or not text.strip():
-        raise RowError(f"{column} is {text!r}; write the rule as a sentence, or leave out the row")
+        raise RowError(f"{column} is {_shown(text)}; write the rule as a sentence, or leave out the row")
     text = rule_text(text)
     return Rule(rule_id=new_rule_id(text), text=text, support=0, weight=_weight(values), aspect=_aspect(values))
 
@@ -95,14 +95,21 @@ def _weight(values: dict[str, Any]) -> float:
         weight = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         weight = math.nan
-    if not math.isfinite(weight):
-        raise RowError(f"{column} is {value!r}; give a finite number greater than 0, or leave it out for 1")
-    if weight <= 0:
+    if not abs(weight) <= MOST_WEIGHT:
         raise RowError(
-            f"{column} is {value!r}, and a weight must be greater than 0; reword the rule to what a good response "
-            "does, and give a positive weight"
+            f"{column} is {_shown(value)}; give a finite number greater than 0, of at most {MOST_WEIGHT:,}, or leave "
+            "it out for 1"
+        )
+    if weight < LEAST_WEIGHT:
+        raise RowError(
+            f"{column} is {_shown(value)}, and a weight must be greater than 0; reword the rule to what a good "
+            "response does, and give a positive weight"
         )
     return weight
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.60}"
 
 
 def _aspect(values: dict[str, Any]) -> str | None:
@@ -110,7 +117,7 @@ def _aspect(values: dict[str, Any]) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or not value.strip():
-        raise RowError(f"{column} is {value!r}; give a text, or leave it out")
+        raise RowError(f"{column} is {_shown(value)}; give a text, or leave it out")
     return " ".join(value.split())
 
 

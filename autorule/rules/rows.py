@@ -6,6 +6,7 @@ Rows are counted as in preference files: lines of a text or JSON-lines file, rec
 import csv
 import io
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autorule.backends.answer_text import list_item
+from autorule.code_checks import MOST_DIGITS
 from autorule.errors import InputError, in_words
 from autorule.rules.editing import shortened
 from autorule.storage import distinct, read_text
@@ -99,8 +101,8 @@ def _table(text: str) -> Iterator[ForeignRow]:
 
 def _json(text: str) -> Iterator[ForeignRow]:
     try:
-        content = json.loads(text, object_pairs_hook=distinct)
-    except (ValueError, RecursionError) as error:
+        content = _parsed(text)
+    except ValueError as error:
         raise RowError(f"not JSON: {in_words(error)}; one value a line is a .jsonl file") from error
     for number, value in enumerate(_entries(content), start=1):
         yield _foreign(number, value)
@@ -111,8 +113,8 @@ def _json_lines(text: str) -> Iterator[ForeignRow]:
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     for number, line in lines:
         try:
-            value = json.loads(line, object_pairs_hook=distinct)
-        except (ValueError, RecursionError) as error:
+            value = _parsed(line)
+        except ValueError as error:
             raise RowError(f"row {number} is not JSON: {in_words(error)}; write one value a line") from error
         if isinstance(value, dict) and any(isinstance(value.get(name), list) for name in LISTS):
             if len(lines) > 1:
@@ -123,6 +125,18 @@ def _json_lines(text: str) -> Iterator[ForeignRow]:
             yield from _json(line)
         else:
             yield _foreign(number, value)
+
+
+def _parsed(text: str) -> Any:
+    """Numbers of hundreds of digits are infinite: in a column that nobody reads they cost nothing."""
+    try:
+        return json.loads(
+            text,
+            parse_int=lambda digits: int(digits) if len(digits) <= MOST_DIGITS else math.inf,
+            object_pairs_hook=distinct,
+        )
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def _entries(content: Any) -> list[Any]:

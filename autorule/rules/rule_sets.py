@@ -8,12 +8,12 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from autorule.code_checks import MOST, MOST_WHOLE
 from autorule.config.stages import (
-    Choices,
     CompletionView,
     RewardConfig,
     Sampling,
@@ -21,16 +21,19 @@ from autorule.config.stages import (
     VerificationMode,
     VerificationSampling,
 )
+from autorule.config.values import Choices
 from autorule.errors import PromptError, RuleSetError, in_words
 from autorule.prompting import Prompt
 from autorule.records import Messages, Record, Rule, content_id
 from autorule.rules.faults import changed_by_hand, first_fault, not_a_rule_set
+from autorule.rules.text import normalise_rule
 from autorule.storage import parse_json, read_text, to_folder
 
 SCHEMA_VERSION = 1
 MOST_BYTES = 100 * 2**20
 log = logging.getLogger(__name__)
 _warned: set[str] = set()
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 
 
 class VerificationSpec(Record):
@@ -39,14 +42,14 @@ class VerificationSpec(Record):
     prompt: Prompt
     prompt_sha256: str
     choices: Choices
-    threshold: float = Field(ge=0, le=1)
-    mass_floor: float = Field(ge=0, le=1)
+    threshold: Share
+    mass_floor: Share
     na_policy: Literal["excluded", "satisfied", "unsatisfied"]
-    max_conversation_chars: int = Field(ge=200)
+    max_conversation_chars: int = Field(strict=True, ge=200, le=MOST)
     mode: VerificationMode = "direct"
     completion_view: CompletionView = "final"
-    prefix_block: int = Field(default=32, ge=1, le=256)
-    asks: int = Field(default=2, ge=1, le=5)
+    prefix_block: int = Field(default=32, strict=True, ge=1, le=256)
+    asks: int = Field(default=2, strict=True, ge=1, le=5)
     sampling: VerificationSampling = VerificationSampling()
 
     @classmethod
@@ -72,10 +75,10 @@ class Provenance(Record):
     prompts: dict[str, str]
     """Stage -> sha256 of the prompt."""
     sampling: dict[str, Sampling]
-    seed: int
+    seed: int = Field(strict=True, ge=0, le=MOST_WHOLE)
     extract_from: Literal["chain", "answer", "both"]
-    n_pairs: int
-    n_candidates: int
+    n_pairs: int = Field(strict=True, ge=0, le=MOST)
+    n_candidates: int = Field(strict=True, ge=0, le=MOST)
     prompt_hashes: tuple[str, ...]
     """Hashes of the normalised prompts of all pairs that were mined, with their system turns and without: no evaluation
     may use these prompts."""
@@ -119,10 +122,10 @@ class RuleSet(Record):
         ids = [rule.rule_id for rule in self.rules]
         if not ids:
             raise ValueError("a rule set needs at least one rule")
-        if empty := [n for n, rule in enumerate(self.rules, start=1) if not rule.text.strip()]:
+        if empty := [n for n, rule in enumerate(self.rules, start=1) if not normalise_rule(rule.text)]:
             raise ValueError(
-                f"rule {empty[0]} ({ids[empty[0] - 1]!r:.60}) has an empty text; write the rule as a sentence, or take "
-                "it out"
+                f"rule {empty[0]} ({ids[empty[0] - 1]!r:.60}) has an empty text, without a word; write the rule as a "
+                "sentence, or take it out"
             )
         if len(set(ids)) < len(ids):
             raise ValueError("two rules have the same rule_id")
@@ -176,7 +179,7 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
                 f"rule set {str(path)!r} has {n_bytes:,} bytes, more than any has; give the 03_rule_set.json of a run"
             )
         text = read_text(file)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         raise RuleSetError(f"rule set {str(path)!r} can't be read: {in_words(error)}") from error
     try:
         content = parse_json(text)
@@ -187,9 +190,9 @@ def load_rule_set(path: Path | str | os.PathLike[str]) -> RuleSet:
     if (told := not_a_rule_set(content)) is not None:
         raise RuleSetError(f"rule set {str(path)!r} {told}")
     version = content.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if type(version) is not int or version != SCHEMA_VERSION:
         raise RuleSetError(
-            f"rule set {str(path)!r} has schema_version {version!r}, this autorule reads {SCHEMA_VERSION}"
+            f"rule set {str(path)!r} has schema_version {version!r:.40}, this autorule reads {SCHEMA_VERSION}"
         )
     try:
         rule_set = RuleSet.model_validate_json(text)

@@ -5,6 +5,7 @@ One such word hardly changes how alike two texts are. So rules fold only within 
 
 from collections.abc import Hashable
 
+from autorule.rules.english import COMMON, is_english
 from autorule.rules.text import words
 
 NEGATIONS = frozenset(
@@ -16,7 +17,9 @@ NEGATIONS = frozenset(
     não sem nem nenhum nenhuma non mai senza né nessun nessuna nessuno evitare
     не ни нет без никогда нельзя избегать избегай избегает избегайте никакой никаких
     niet geen nooit zonder vermijd nie bez nigdy żadnych ani unikaj
-    inte icke aldrig utan ikke uten uden aldri ei älä ilman
+    inte icke aldrig utan ej ingen inget inga ikke ikkje uten uden aldri ekki engin án ei älä ilman ilma ära
+    nem ne nincs nélkül soha bez nikada hayır yok hindi huwag wala walang tak tiada usah bila si sio hapana
+    না নয় নেই ছাড়া نہ نہیں مت بغیر نه نباید نكنيد غیر نہيں
     nu fără niciodată nikdy žádné değil asla δεν μην ποτέ χωρίς ніколи لا لم لن ليس بدون دون نه לא אין בלי
     न नहीं मत बिना không chớ đừng tidak jangan tanpa bukan
     """)
@@ -28,16 +31,16 @@ NEGATION_MARKS = (
     *("않", "안 ", "없", "못", "마십", "말아", "말 것", "금지", "피하"),
 )
 """Where a script writes no spaces between words."""
-KNOWN = frozenset(
-    words("""
-    the should response responses answer must and of is are be it to use with that
-    die der das und antwort sollte soll muss ist ein eine einen den mit
-    la le les réponse doit et des une un est dans
-    respuesta debe el los las que con y
-    ответ должен должна должно и в на с что
-    """)
+_OTHERS = (
+    frozenset(words("die der das dem und antwort sollte sollen soll muss ist sind ein eine einen einem den mit zu am")),
+    frozenset(words("la le les l réponse doit doivent et des du de une un est dans avec")),
+    frozenset(words("la el los las respuesta debe deben de que y con un una en")),
+    frozenset(words("ответ ответа должен должна должно и в на с что")),
 )
+KNOWN = COMMON.union(*_OTHERS)
 """Words by which a text is taken for one of a language whose negations stand above."""
+_SHARE = 3
+"""One word of so many must be known; one alone may be borrowed by any language."""
 SHORT = 4
 
 
@@ -49,6 +52,16 @@ def sense_of(text: str) -> Hashable:
     """
     own = words(text)
     negates = not NEGATIONS.isdisjoint(own) or any(mark in text for mark in NEGATION_MARKS)
-    if not KNOWN.isdisjoint(own) or any("\u3040" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7af" for char in text):
+    if _is_known(text, own):
         return negates
     return negates, tuple(sorted(word for word in own if len(word) <= SHORT))
+
+
+def _is_known(text: str, own: list[str]) -> bool:
+    told = [word for word in own if word not in NEGATIONS]
+    n_unspaced = sum("\u3040" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7af" for char in text)
+    return (
+        is_english(own, NEGATIONS)
+        or any(0 < len(told) <= _SHARE * sum(word in other for word in told) for other in _OTHERS)
+        or n_unspaced * _SHARE > len(text)
+    )

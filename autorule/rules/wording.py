@@ -9,17 +9,19 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from autorule.rules.english import COMMON, LIMITS, is_english, may_turn
 from autorule.rules.length import words_of_char
 from autorule.rules.sense import sense_of
-from autorule.rules.text import words
+from autorule.rules.text import is_sign, words
 
-ENGLISH = frozenset({"the", "should", "must", "response"})
-"""A text with one of them is taken for English."""
 CHANGES_NOTHING = frozenset(words("the a an of its their that which it is are be being"))
 SAME = {"must": "should", "shall": "should", "provide": "give", "offer": "give", "contain": "include"}
 SUBJECTS = frozenset(words("response answer reply output"))
 QUANTITY = frozenset(words("few little couple lot bit"))
 """Words of which `a` makes something else: few examples, a few examples."""
+_BEFORE_NOT = words("should do does did is are was were has have had would could must need")
+CONTRACTED = {"can": "can", "won": "will", "shan": "shall"} | {f"{word}n": word for word in _BEFORE_NOT}
+"""What stands before the t of shouldn't and the like."""
 NEGATIONS = frozenset(
     words("""
     not no never without avoid avoids avoided avoiding refrain refrains refraining cannot t neither none nothing omit
@@ -40,8 +42,6 @@ _EXCLUDING = """
     uppercase/lowercase upper/lower absolute/relative old/new early/late open/closed prose/list
 """
 OPPOSITES = tuple(frozenset(pair.split("/")) for pair in _EXCLUDING.split())
-LIMITS = frozenset(words("a only least most exactly rarely seldom scarcely fail stop instead"))
-"""Words of English that make another rule where they are put in; of `a`, see QUANTITY."""
 DIRECTIONS = frozenset(words("before after than over instead rather from to into precede follow by against not but"))
 """Words on whose sides no two things can change places."""
 NUMBERS = frozenset(words("one two three four five six seven eight nine ten eleven twelve twenty hundred half double"))
@@ -54,40 +54,44 @@ SHARE = 1 / 2.4
 def wording(text: str) -> tuple[str, ...]:
     """The same for rules that are one whatever their meaning: the words that can change it, in order.
 
-    Of English, articles and the like go, plurals are singulars, and a few words of one meaning are one. Of other
-    languages nobody here knows which words change nothing, and all count.
+    Of English, articles and the like go (one at the end is none: use plan A), plurals are singulars, and a few words of
+    one meaning are one. Of other languages nobody here knows which words change nothing, and all count.
     """
     own = words(text)
-    if ENGLISH.isdisjoint(own):
+    if not is_english(own):
         return tuple(own)
+    own = _written_out(own)
     if own[0] in ("the", "a", "every", "each") and own[1:2] and own[1] in SUBJECTS:
         own = ["response", *own[2:]]
     kept = [
         word
         for word, following in zip(own, [*own[1:], ""], strict=True)
-        if word not in CHANGES_NOTHING or (word == "a" and following in QUANTITY)
+        if word not in CHANGES_NOTHING or not following or (word == "a" and following in QUANTITY)
     ]
     return tuple(_canonical(word) for word in kept)
 
 
 def are_opposed(one: str, other: str) -> bool:
     """Whether two rules that are alike by their words or by vectors can't be taken for one: they differ in whether
-    they negate, in a number, in words that exclude each other, in the order around a word such as `before`, or, in one
-    or two words in place of others, by what nobody can tell from an opposite."""
+    they negate, in a number or sign, in words that exclude each other, in the order around a word such as `before`, or,
+    in one or two words, by what nobody can tell from an opposite: words in place of others, and words put in that are
+    not known."""
     first, second = _units(one), _units(other)
     if first == second:
         return False
     if sense_of(one) != sense_of(other) or _numbers(first) != _numbers(second):
         return True
     left, right = Counter(first) - Counter(second), Counter(second) - Counter(first)
-    is_english = not ENGLISH.isdisjoint(words(one)) and not ENGLISH.isdisjoint(words(other))
+    both_english = is_english(words(one)) and is_english(words(other))
     if not left and not right:
-        return not is_english or not DIRECTIONS.isdisjoint(first)
+        return not both_english or not DIRECTIONS.isdisjoint(first)
     few = max(_length(left), _length(right)) <= FEW
-    if few and (not is_english or (left and right)):
+    put_in = () if left and right else left or right
+    if few and (not both_english or not put_in or not COMMON.issuperset(put_in)):
         return True
-    return is_english and (
-        not LIMITS.isdisjoint([*left, *right])
+    return both_english and (
+        any(map(may_turn, put_in))
+        or not LIMITS.isdisjoint([*left, *right])
         or _negates(first) != _negates(second)
         or any(_excludes(left, right, pair) or _excludes(right, left, pair) for pair in OPPOSITES)
     )
@@ -117,11 +121,22 @@ def _negates(units: Sequence[str]) -> bool:
 
 
 def _numbers(units: Sequence[str]) -> list[str]:
-    return [unit for unit in units if unit in NUMBERS or any(map(str.isnumeric, unit)) or unit[0] in "<>≤≥≠"]
+    return [unit for unit in units if unit in NUMBERS or any(map(str.isnumeric, unit)) or is_sign(unit)]
 
 
 def _excludes(left: Counter[str], right: Counter[str], pair: frozenset[str]) -> bool:
     return any(word in left and not (pair - {word}).isdisjoint(right) for word in pair)
+
+
+def _written_out(own: Sequence[str]) -> list[str]:
+    """The words with `should not` for `shouldn't`, and `can not` for `cannot`."""
+    written: list[str] = []
+    for word in own:
+        if word == "t" and written and written[-1] in CONTRACTED:
+            written[-1:] = CONTRACTED[written[-1]], "not"
+        else:
+            written += ("can", "not") if word == "cannot" else (word,)
+    return written
 
 
 def _canonical(word: str) -> str:

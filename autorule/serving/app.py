@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from autorule import __version__
 from autorule.errors import AutoruleError, BackendError, UnscoredError
 from autorule.rewards import Scored
+from autorule.rewards.conversations import as_messages, as_reply
 from autorule.rewards.templated_text import openrlhf_answer, openrlhf_items, response_of, split_whole_text, turns_of
 from autorule.serving.batching import FullError, Item
 from autorule.serving.bodies import (
@@ -102,6 +103,10 @@ class _Accepted:
         self._metrics: Metrics = request.app.state.metrics
 
     async def score(self, items: list[Item]) -> list[Scored]:
+        """Raises ConfigError for what is no conversation: in a batch with others it would be unscored, and no error."""
+        for item in items:
+            as_messages(item.prompt, "user")
+            as_reply(item.completion)
         scored = await self._batcher.score(items)
         self._metrics.count(scored)
         return scored

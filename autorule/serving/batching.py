@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from autorule.errors import BackendError, ConfigError, in_words
 from autorule.rewards import RuleReward, Scored
+from autorule.serving.guards import ENDING
 
 
 class FullError(Exception):
@@ -35,6 +36,7 @@ class Batcher:
         self._executor = ThreadPoolExecutor(n_workers, thread_name_prefix="autorule-score")
         self._running: set[asyncio.Task[None]] = set()
         self._asked_for: set[asyncio.Future[Scored]] = set()
+        self._is_ending = False
 
     @property
     def n_waiting(self) -> int:
@@ -48,6 +50,8 @@ class Batcher:
     async def score(self, items: Sequence[Item]) -> list[Scored]:
         """The scores, in order. Raises FullError when there is no room, ConfigError when there never is,
         and what the reward raises."""
+        if self._is_ending:
+            raise BackendError(ENDING)
         if len(items) > self._max_waiting:
             raise ConfigError(f"{len(items)} completions in one request; at most {self._max_waiting} are taken")
         if len(self._waiting) + len(items) > self._max_waiting:
@@ -66,9 +70,10 @@ class Batcher:
 
     def give_up(self) -> None:
         """Ends the wait of every request with a BackendError: the server goes before the verifier has answered."""
+        self._is_ending = True
         for future in self._asked_for:
             if not future.done():
-                future.set_exception(BackendError("the server is ending before this was scored; ask again"))
+                future.set_exception(BackendError(ENDING))
 
     def _start(self) -> None:
         while self._free_workers and self._waiting:

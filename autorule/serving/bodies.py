@@ -11,8 +11,8 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-Text = str | Annotated[list[dict[str, Any]], Field(min_length=1)]
-"""Text, or messages, which are read as those of files and trainers."""
+Text = str | dict[str, Any] | Annotated[list[dict[str, Any] | str], Field(min_length=1)]
+"""Text, or one message or several, which are read as those of files and trainers."""
 Texts = Annotated[list[Text], Field(min_length=1, max_length=MAX_BATCH)]
 Strings = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH)]
 

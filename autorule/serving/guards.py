@@ -14,6 +14,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+ENDING = "the server is ending before this was scored; ask again"
 HEADERS_S = 10.0
 """Within which a request's line and headers must have come."""
 
@@ -36,6 +37,14 @@ class Guard:
         self._token = token
         self._max_bytes = max_bytes
         self._body_s = body_s
+        self._reading: set[asyncio.Future[bytes]] = set()
+        self._is_ending = False
+
+    def give_up(self) -> None:
+        """Tells whoever still sends a body, and whoever comes from now on, that the server is ending."""
+        self._is_ending = True
+        for reading in self._reading:
+            reading.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,7 +54,7 @@ class Guard:
             headers = {name.lower(): value for name, value in scope["headers"]}
             self._check_host(headers)
             scope = self._admitted(scope, headers)
-            body = await asyncio.wait_for(self._body(headers, receive), self._body_s)
+            body = await self._whole_body(headers, receive)
         except _RefusedError as refusal:
             await _respond(send, refusal.status, refusal.detail)
         except TimeoutError:
@@ -85,6 +94,21 @@ class Guard:
         if hmac.compare_digest(first.encode(), self._token.encode()):
             return {**scope, "root_path": f"/{first}"}
         raise _RefusedError(401, "give the token: as bearer, or as the first segment of the path")
+
+    async def _whole_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Raises TimeoutError for one that comes too slowly."""
+        if self._is_ending:
+            raise _RefusedError(503, ENDING)
+        reading = asyncio.ensure_future(self._body(headers, receive))
+        self._reading.add(reading)
+        try:
+            return await asyncio.wait_for(reading, self._body_s)
+        except asyncio.CancelledError:
+            if not self._is_ending:
+                raise
+            raise _RefusedError(503, ENDING) from None
+        finally:
+            self._reading.discard(reading)
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         declared = headers.get(b"content-length", b"0")
@@ -128,6 +152,8 @@ async def _respond(send: Send, status: int, detail: str) -> None:
     headers.append((b"content-length", str(len(body)).encode()))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

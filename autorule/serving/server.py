@@ -9,8 +9,11 @@ import socket
 import sys
 
 import uvicorn
+from pydantic import Field
 
+from autorule.code_checks import MOST
 from autorule.config.stages import Config
+from autorule.config.values import MOST_SECONDS, Count
 from autorule.errors import ConfigError, in_words
 from autorule.rewards import RuleReward
 from autorule.serving.app import make_app
@@ -29,13 +32,13 @@ class ServeConfig(Config):
     """Where the server listens, and what it puts up with."""
 
     host: str = "127.0.0.1"
-    port: int = 8100
+    port: int = Field(8100, ge=0, le=65535)
     allow_hosts: tuple[str, ...] = ()
-    max_body_mb: float = 32.0
-    body_s: float = 30.0
-    workers: int = 8
-    max_waiting: int = 4096
-    grace_s: float = 20.0
+    max_body_mb: float = Field(32.0, gt=0, le=MOST)
+    body_s: float = Field(30.0, gt=0, le=MOST_SECONDS)
+    workers: int = Field(8, ge=1, le=10_000)
+    max_waiting: Count = Field(4096, ge=0)
+    grace_s: float = Field(20.0, ge=0, le=MOST_SECONDS)
     """Within which the server has ended after SIGTERM; Kubernetes kills after 30 s."""
 
 
@@ -89,7 +92,7 @@ def serve(reward: RuleReward, config: ServeConfig, token: str | None, followed: 
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # uvicorn raises it once more when all is finished
-    server = _Server(settings, live)
+    server = _Server(settings, live, app)
     try:
         server.run(sockets=[listener])
     except SystemExit:
@@ -102,17 +105,22 @@ def serve(reward: RuleReward, config: ServeConfig, token: str | None, followed: 
 class _Server(uvicorn.Server):
     """uvicorn's, which answers whoever still waits when the grace runs out, rather than dropping the connection."""
 
-    def __init__(self, settings: uvicorn.Config, live: Live) -> None:
+    def __init__(self, settings: uvicorn.Config, live: Live, guard: Guard) -> None:
         super().__init__(settings)
         self._live = live
+        self._guard = guard
         self.left_scoring = False
         """Whether a thread was still at work when the grace had run out."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         grace_s = self.config.timeout_graceful_shutdown or 0
-        asyncio.get_running_loop().call_later(SHARE_TO_FINISH * grace_s, self._live.give_up)
+        asyncio.get_running_loop().call_later(SHARE_TO_FINISH * grace_s, self._give_up)
         await super().shutdown(sockets)
         self.left_scoring = self._live.is_scoring
+
+    def _give_up(self) -> None:
+        self._guard.give_up()
+        self._live.give_up()
 
 
 def _is_loopback(host: str) -> bool:

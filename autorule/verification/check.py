@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import Field
+
 from autorule.backends import open_cached
 from autorule.backends.cached import CachedBackend
 from autorule.config.models import CacheConfig, ModelConfig
 from autorule.config.stages import Config, RewardConfig, VerificationConfig, VerificationMode
+from autorule.config.values import Count, Seed
 from autorule.prompting import load_prompt
 from autorule.records import CallCounts, Completion, Record, Rule, Verdict, content_id
 from autorule.rules.rule_sets import RuleSet, VerificationSpec
@@ -33,8 +36,8 @@ class CheckConfig(Config):
     verification: VerificationConfig = VerificationConfig()
     modes: tuple[VerificationMode, ...] = ("direct",)
     columns: dict[str, str] = {}
-    sample: int | None = None
-    seed: int = 0
+    sample: Count | None = Field(None, ge=1)
+    seed: Seed = 0
 
 
 class CheckReport(Record):

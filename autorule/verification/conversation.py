@@ -25,6 +25,11 @@ def render_conversation(completion: Completion, max_chars: int, view: Completion
     turns = (*completion.prompt, *(final_view(completion.completion) if view == "final" else completion.completion))
     contents = [_with_short_fences(turn.content) for turn in turns]
     fence = fence_for(contents)
+    whole = BETWEEN.join(
+        _fenced(ROLE_LABELS[turn.role], content, fence) for turn, content in zip(turns, contents, strict=True)
+    )
+    if len(whole) <= max_chars:
+        return Trimmed(whole, False)
     n_most = max(2, max_chars // 2 // len(_fenced(LONGEST_LABEL, "", fence) + BETWEEN))
     n_first = n_most // 3 if len(turns) > n_most else len(turns)
     kept = [n for n in range(len(turns)) if n < n_first or n >= len(turns) - (n_most - n_first)]

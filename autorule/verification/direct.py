@@ -69,7 +69,7 @@ def read_verdict(
         return failed_verdict(completion_id, rule, result, trimmed)
     p = result.probabilities
     yes, no, not_applicable = p["Yes"], p["No"], p.get("N/A")
-    mass = yes + no + (not_applicable or 0.0)
+    mass = result.mass
     p_yes = yes / (yes + no) if yes + no > 0 else None
     label: VerdictLabel | None
     failure = None

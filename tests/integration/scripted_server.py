@@ -75,6 +75,8 @@ class ScriptedServer:
         self.answer = answer
         self.models = models
         self.answer_tokens = answer_tokens
+        self._metrics = ""
+        self._listed: Any = None
         self.log: list[Body] = []
         self.token_log: list[tuple[str, Body]] = []
         self.sent_to: dict[str, list[Body]] = {path: [] for path in answer_at or ()}
@@ -86,6 +88,7 @@ class ScriptedServer:
         self._hold_after: tuple[str, int] | None = None
         routes = [
             Route("/v1/models", self._models),
+            Route("/metrics", self._tell_metrics),
             Route("/v1/chat/completions", self._complete, methods=["POST"]),
             Route("/v1/completions", self._complete_tokens, methods=["POST"]),
             Route("/generative_scoring", self._complete_tokens, methods=["POST"]),
@@ -118,8 +121,15 @@ class ScriptedServer:
         """What was shown to the model, request by request."""
         return [shown(body) for body in self.log if stage is None or stage_of(body) == stage]
 
+    def tell(self, metrics: str, models: Any) -> None:
+        """What it tells of itself from now on: its metrics, and its list of models."""
+        self._metrics, self._listed = metrics, models
+
+    async def _tell_metrics(self, _: Request) -> Response:
+        return Response(self._metrics) if self._metrics else Response(status_code=404)
+
     async def _models(self, _: Request) -> Response:
-        return JSONResponse({"data": [{"id": model} for model in self.models]})
+        return JSONResponse(self._listed or {"data": [{"id": model} for model in self.models]})
 
     async def _embed(self, request: Request) -> Response:
         body = await request.json()

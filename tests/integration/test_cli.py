@@ -198,6 +198,11 @@ def test_doctor_asks_real_questions():
         server.answer = lambda body: completion("Yes.")
         mute = autorule("doctor", "--base-url", server.base_url, "--model", "m")
         assert mute.returncode == 1 and "a verdict: none came" in mute.stdout and "top_logprobs" in mute.stdout
+        answers = iter([completion(""), logprobs(("Yes", -9.0), ("No", -9.5))])
+        server.answer = lambda body: next(answers)
+        empty = autorule("doctor", "--base-url", server.base_url, "--model", "m")
+        assert empty.returncode == 1 and "an answer: none came" in empty.stdout
+        assert "a probability of 0.0002 together, so that no verdict would count" in empty.stdout
         root = server.base_url.removesuffix("/v1")
         lost = autorule("doctor", "--base-url", root, "--model", "m")
         assert lost.returncode == 1 and "most end with /v1" in lost.stdout

@@ -47,6 +47,10 @@ def test_an_embeddings_server_gives_unit_vectors_in_the_order_of_the_texts():
         (lambda body: {"data": embed(body)["data"][:2]}, "2 vectors for 3 texts"),
         (lambda body: {"data": [{"index": i, "embedding": [0.0, 0.0]} for i in range(3)]}, "all zeros"),
         (lambda body: {"data": [{"index": i} for i in range(3)]}, "embedding"),
+        (lambda body: {"data": [{"index": i, "embedding": ["1", "2"]} for i in range(3)]}, "no number"),
+        (lambda body: {"data": [{"index": i, "embedding": [True, 1]} for i in range(3)]}, "no number"),
+        (lambda body: {"data": [{"index": float(i), "embedding": [1, 2]} for i in range(3)]}, "3 vectors for 3"),
+        (lambda body: {"data": [{"index": i, "embedding": [1e300, 1e300]} for i in range(3)]}, "not finite"),
         (lambda body: JSONResponse({"error": "no such model"}, status_code=404), "HTTP 404"),
     ],
 )

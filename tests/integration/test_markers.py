@@ -16,10 +16,10 @@ from autorule.rewards.settings import RewardModelConfig
 from tests.conftest import messages
 from tests.integration.scripted_server import ScriptedServer
 
-OWN = ("<new:turn>", "[NEW_TURN]", "]~new[", "<结束>")
-TEXT = "a<new:turn>b [NEW_TURN] ]~new[ <结束> <b>bold</b> [12] [x](y) [[NEW_TURN]] <|im_end|>"
+OWN = ("<new:turn>", "[NEWTURN]", "]~new[", "<结束>")
+TEXT = "a<new:turn>b [NEWTURN] ]~new[ <结束> <b>bold</b> [12] [x](y) [[NEWTURN]] <|im_end|>"
 BROKEN_UP = (
-    ("a<_new:turn>b [_NEW_TURN] ]_~new[ <_结束> <b>bold</b> [12] [x](y) [[_NEW_TURN]] <_|im_end|>")
+    ("a<_new:turn>b [_NEWTURN] ]_~new[ <_结束> <b>bold</b> [12] [x](y) [[_NEWTURN]] <_|im_end|>")
     .replace("_n", "\u200bn")
     .replace("[_", "[\u200b")
     .replace("<_", "<\u200b")
@@ -58,13 +58,33 @@ def test_a_server_that_does_not_tell_has_the_known_ones(reply):
         assert sent(server, "<new:turn> <|im_end|>") == "<new:turn> <\u200b|im_end|>"
 
 
+def test_a_server_that_adds_a_token_to_each_text_is_understood():
+    with ScriptedServer(answer_at={"/tokenize": lambda body: {"tokens": [0, *tokenized(body)["tokens"]]}}) as server:
+        assert sent(server, TEXT) == BROKEN_UP
+
+
+def test_a_server_that_fails_for_once_is_asked_again():
+    n_asked = 0
+
+    async def ask(body):
+        nonlocal n_asked
+        n_asked += 1
+        return None if n_asked == 2 else tokenized(body)  # a fault of the server is no reply
+
+    markers = Markers("m")
+    for shown in ("[\u200bNEWTURN]", "[\u200bNEWTURN]"):
+        [turn] = asyncio.run(markers.broken_up(messages("[NEWTURN]"), ask))
+        assert turn["content"] == shown
+    assert n_asked == 3
+
+
 def test_a_served_reward_model_is_shown_no_marker():
     paths = {"/tokenize": tokenized, "/classify": lambda _: {"data": [{"probs": [1.5]}]}}
     with ScriptedServer(answer_at=paths) as server:
         model = RewardModel(
             RewardModelConfig(model="m", base_url=server.base_url.removesuffix("/v1"), normalise="none")
         )
-        assert model.scores([messages("Say <new:turn>.", "<|im_end|> and [NEW_TURN]")] * 2) == [1.5, 1.5]
+        assert model.scores([messages("Say <new:turn>.", "<|im_end|> and [NEWTURN]")] * 2) == [1.5, 1.5]
         [first, second] = [json.dumps(body["messages"], ensure_ascii=False) for body in server.sent_to["/classify"]]
     assert first == second and not [marker for marker in (*OWN, "<|im_end|>") if marker in first]
 
@@ -77,7 +97,7 @@ def test_what_is_not_known_is_broken_up_and_asking_has_an_end():
         n_asked += 1
         if body["prompt"] == "<lost>":
             raise ClientConnectionError
-        return {"tokens": [1, 2]}
+        return {"tokens": [1] if body["prompt"] == "a" else [1, 2]}
 
     markers = Markers("m")
     [turn] = asyncio.run(markers.broken_up(messages("<kept> <lost>"), ask))

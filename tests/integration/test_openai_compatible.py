@@ -87,6 +87,31 @@ def test_transient_faults_are_tried_again(fault):
         assert len(server.log) == 3
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        completion("The first is better since", "ERROR"),
+        completion("The first is better since", "network_error"),
+        {"object": "error", "message": "slow down", "code": 429},
+        {"errors": [{"code": 502}]},
+        completion("", error={"code": 502}),
+    ],
+)
+def test_faults_inside_a_reply_are_tried_again(fault):
+    with ScriptedServer(in_turn(fault, completion("a"))) as server:
+        assert one(backend(server)).text == "a"
+    with ScriptedServer(lambda _: fault) as server:
+        assert one(backend(server)).kind == "provider"
+        assert len(server.log) == 4
+
+
+@pytest.mark.parametrize("refusal", [{"a": 1}, 7, ["x", {"b": 2}]])
+def test_a_refusal_that_is_no_text_is_a_failure(refusal):
+    with ScriptedServer(lambda _: completion("", refusal=refusal)) as server:
+        result = one(backend(server))
+    assert (result.kind, "malformed" in result.message) == ("provider", True)
+
+
 def test_retry_after_is_honoured():
     slow_down = JSONResponse({}, 429, headers={"Retry-After": "0"})
     with ScriptedServer(in_turn(slow_down, completion("a"))) as server:
@@ -300,3 +325,33 @@ def test_the_key_comes_from_the_environment_and_only_goes_into_the_header(monkey
         monkeypatch.delenv("MY_KEY")
         with pytest.raises(ConfigError, match="MY_KEY"):
             backend(server, api_key_env="MY_KEY")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "model"),
+    [
+        ('vllm:cache_config_info{block_size="0",enable_prefix_caching="True"} 1', {}),
+        (f'vllm:cache_config_info{{block_size="{"9" * 5000}"}} 1', {}),
+        ("", {"root": "a" * 5000}),
+        ("", {"root": "\0"}),
+        ("", {"root": ["x"]}),
+        ("", {"root": {}, "max_model_len": -5}),
+    ],
+)
+def test_whatever_a_server_tells_of_itself_it_is_asked_over_chat(metrics, model):
+    with ScriptedServer(lambda _: logprobs(("Yes", -0.2), ("No", -1.9))) as server:
+        server.tell(metrics, {"data": [{"id": "m", **model}]})
+        (answer,) = backend(server).score_choices([choose("a")])
+        assert backend(server).check()
+    assert answer.result.probabilities["Yes"] > 0.8
+
+
+def test_what_reading_a_reply_trips_over_is_said_and_ends_nothing(monkeypatch, caplog):
+    async def trips(*_):
+        raise ZeroDivisionError("modulo by zero")
+
+    monkeypatch.setattr("autorule.backends.openai_compatible.find_scoring", trips)
+    with ScriptedServer(lambda _: logprobs(("Yes", -0.2), ("No", -1.9))) as server:
+        (answer,) = backend(server).score_choices([choose("a")])
+    assert answer.result.probabilities["Yes"] > 0.8
+    assert "can't be asked what it offers: ZeroDivisionError: modulo by zero" in caplog.text

@@ -1,9 +1,11 @@
 """A Prefect server that is away, or goes away, is one line that says how to do without it."""
 
+import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import prefect
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from autorule.rules.rule_sets import dump_rule_set
@@ -22,12 +24,15 @@ def told_with(api, folder, *options, code):
 
 
 class OnlyHealthy(BaseHTTPRequestHandler):
-    """Says that it is well, and hangs up on everything else."""
+    """Says that it is well and of which version, and hangs up on everything else."""
+
+    version = prefect.__version__
 
     def do_GET(self):
-        if self.path == "/api/health":
+        if self.path in ("/api/health", "/api/admin/version"):
             self.send_response(200)
             self.end_headers()
+            self.wfile.write(json.dumps(self.version).encode())
 
     do_POST = do_GET
 
@@ -36,8 +41,8 @@ class OnlyHealthy(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def only_healthy():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), OnlyHealthy)
+def only_healthy(handler=OnlyHealthy):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -61,3 +66,13 @@ def test_a_server_that_goes_away_is_one_line(tmp_path):
         told = told_with(f"http://127.0.0.1:{port}/api", tmp_path, code=2)
     [line] = told.strip().splitlines()
     assert f"the Prefect server at 127.0.0.1:{port} went away" in line and "--no-prefect" in line
+
+
+class NoPrefect(OnlyHealthy):
+    version = {}
+
+
+def test_another_server_is_one_line(tmp_path):
+    with only_healthy(NoPrefect) as port:
+        [line] = told_with(f"http://127.0.0.1:{port}/api", tmp_path, code=2).strip().splitlines()
+    assert "may be no Prefect server" in line and "--no-prefect" in line

@@ -11,7 +11,7 @@ from autorule.config.models import ModelConfig
 from autorule.config.stages import Sampling
 from autorule.records import ModelOutput
 from tests.conftest import messages
-from tests.integration.scripted_server import ScriptedServer, completion, logprobs
+from tests.integration.scripted_server import ScriptedServer, completion, logprobs, shown
 
 SCHEMA = {"type": "object"}
 REFUSALS = {
@@ -32,6 +32,53 @@ REFUSALS = {
     "schema, 400": (lambda b: "response_format" in b, 400, "I do not understand"),
     "schema, 500": (lambda b: "response_format" in b, 500, "not implemented: response_format json_schema"),
     "schema, 501": (lambda b: "response_format" in b, 501, "guided decoding by json_schema is off"),
+}
+LONG = "x" * 400
+
+
+def has(field):
+    return lambda body: field in body
+
+
+def more_than(most):
+    return lambda body: body.get("top_logprobs", 0) > most
+
+
+def error(message, **fields):
+    return {"error": {"message": message, "type": "invalid_request_error", **fields}}
+
+
+OTHER_WORDS = {
+    "the name comes late": (has("seed"), 400, error(f"{LONG} 'seed' is not permitted")),
+    "inside a 200": (has("seed"), 200, error("Unsupported parameter: 'seed'", code="unsupported_parameter")),
+    "inside a 200, param": (has("seed"), 200, error("Unsupported", code=None, param="seed")),
+    "inside a 200, schema": (has("response_format"), 200, error("json_schema is not supported")),
+    "in this context": (has("seed"), 400, error("In this context the field 'seed' is not permitted")),
+    "guided, context": (has("response_format"), 400, error("guided decoding not supported in this context")),
+    "schema too long": (has("response_format"), 400, error("json_schema too long")),
+    "404": (has("response_format"), 404, error("No endpoints found that support response_format")),
+    "403": (has("seed"), 403, error("'seed' not allowed for your plan")),
+    "409": (has("seed"), 409, error("conflict: 'seed'")),
+    "429": (has("response_format"), 429, error("response_format not on this tier")),
+    "grammar, 500": (has("response_format"), 500, error("failed to compile grammar")),
+    "structured outputs, 501": (has("response_format"), 501, error("structured outputs are not implemented")),
+    "no name, 500": (has("response_format"), 500, error("internal error")),
+    "no name, 415": (has("response_format"), 415, error("not supported")),
+    "Seed": (has("seed"), 400, error("Seed is not supported by this model")),
+    "MAX_TOKENS": (has("max_tokens"), 422, error("MAX_TOKENS unsupported")),
+    "maxTokens": (has("max_tokens"), 400, error("maxTokens is not supported")),
+    "max tokens": (has("max_tokens"), 400, error("use max_completion_tokens instead of max tokens")),
+    "topLogprobs": (more_than(5), 400, error("topLogprobs must be <= 5")),
+    "sample logprobs": (
+        more_than(5),
+        400,
+        error("Requested sample logprobs of 20, which is greater than max allowed: 5"),
+    ),
+    "at most 2": (more_than(2), 400, error("top_logprobs must be at most 2")),
+    "0 to 4": (more_than(4), 400, error("top_logprobs must be in 0..4")),
+    "no limit told": (more_than(2), 400, error("top_logprobs is too large")),
+    "loc": (has("seed"), 422, {"detail": [{"loc": ["body", "seed"], "msg": f"{LONG} Extra inputs"}]}),
+    "param": (has("seed"), 400, error("Extra inputs are not permitted", param="seed")),
 }
 
 
@@ -85,3 +132,59 @@ def test_what_refuses_no_field_teaches_nothing(status):
         results, _ = asked_of(server)
         assert not any(isinstance(result, ModelOutput) for result in results)
         assert all("seed" in body for body in server.log if "logprobs" not in body)
+
+
+@pytest.mark.parametrize("name", OTHER_WORDS)
+def test_a_refusal_in_other_words_is_understood(name, caplog):
+    refuses, status, words = OTHER_WORDS[name]
+
+    def answer(body):
+        if refuses(body):
+            return JSONResponse(words, status)
+        return logprobs(("Yes", -0.1), ("No", -2.5)) if "logprobs" in body else completion("fruit")
+
+    with ScriptedServer(answer) as server, caplog.at_level(logging.WARNING):
+        results, verdicts = asked_of(server)
+        refused = [body for body in server.log if refuses(body)]
+    assert all(isinstance(result, ModelOutput) for result in results), results
+    assert all(hasattr(verdict, "probabilities") for verdict in verdicts), verdicts
+    assert 1 <= len(refused) <= 2, "learnt once"
+    assert len(caplog.records) == 1 and "refused" in caplog.text
+
+
+@pytest.mark.parametrize("words", ["blocked by content policy", "I won't answer this", "no: 'seed' of hate", "stop it"])
+@pytest.mark.parametrize("status", [400, 500])
+def test_what_is_said_of_one_prompt_takes_nothing_from_the_others(status, words, caplog):
+    def answer(body):
+        bad = "Name 1" in shown(body)
+        return JSONResponse(error(words), status) if bad else completion("fruit")
+
+    with ScriptedServer(answer) as server, caplog.at_level(logging.WARNING):
+        results, _ = asked_of(server)
+        others = [body for body in server.log if "logprobs" not in body and "Name 1" not in shown(body)]
+    assert [isinstance(result, ModelOutput) for result in results] == [True, False, True, True]
+    assert results[1].message.startswith(f"HTTP {status}") and words.split("'")[0] in results[1].message
+    assert all("response_format" in body and "seed" in body for body in others)
+    assert not caplog.records
+
+
+def test_a_server_that_is_broken_for_a_time_keeps_its_schemas():
+    n_asked = 0
+
+    def answer(body):
+        nonlocal n_asked
+        n_asked += 1
+        return JSONResponse({"error": "broken"}, 500) if n_asked == 1 else completion("fruit")
+
+    with ScriptedServer(answer) as server:
+        results, _ = asked_of(server)
+        assert ["response_format" in body for body in server.log[:5]] == [True, False, True, True, True]
+    assert all(isinstance(result, ModelOutput) for result in results)
+
+
+def test_a_length_that_does_not_fit_renames_nothing():
+    words = "'max_tokens' is too large: 8. This model's maximum context length is 4 tokens"
+    with ScriptedServer(lambda body: JSONResponse(error(words), 400)) as server:
+        results, _ = asked_of(server)
+        assert all("max_tokens" in body for body in server.log)
+    assert not any(isinstance(result, ModelOutput) for result in results)

@@ -291,16 +291,52 @@ def test_the_end_comes_within_the_grace_and_whoever_waits_is_told(tmp_path, asle
         rules.write_text(dump_rule_set(make_rule_set("Mention pears.")), encoding="utf-8")
         port = free_port()
         command = [sys.executable, "-m", "autorule", "serve", str(rules), *verifier, "--port", str(port), *options]
-        with running(command, port) as (url, process), ThreadPoolExecutor(2) as clients:
+        with running(command, port) as (url, process), ThreadPoolExecutor(8) as clients:
             body = {"prompts": ["p"], "completions": ["pears"]}
-            asked = [clients.submit(call, url, "/score", body) for _ in range(2)]  # one is at work, one waits
-            wait_until(lambda: "autorule_completions_waiting 1.0" in call(url, "/metrics")[1], "one waits")
+            asked = [clients.submit(call, url, "/score", body)]
+
+            def one_waits():  # two that come at once are one batch, and at work
+                if len(asked) < 8:
+                    asked.append(clients.submit(call, url, "/score", body))
+                return "autorule_completions_waiting 0.0" not in call(url, "/metrics")[1]
+
+            wait_until(one_waits, "one waits")
             process.send_signal(signal.SIGTERM)
             told = process.communicate(timeout=DEADLINE_S)[1]
             assert process.returncode == 0 and "Traceback" not in told
             for one in asked:
                 status, answer = one.result()
                 assert (status, answer["detail"]) == (503, "the server is ending before this was scored; ask again")
+
+
+def test_who_still_sends_at_the_end_is_told_and_nothing_is_printed(tmp_path):
+    options = ("--grace-s", "2", *no_cache(tmp_path))
+    with server(tmp_path, *options) as (url, process):
+        host, _, port = url.removeprefix("http://").partition(":")
+        head = f"POST /score HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 100\r\n\r\n{{"
+        slow = [socket.create_connection((host, int(port)), timeout=DEADLINE_S) for _ in range(3)]
+        for connection in slow:
+            connection.sendall(head.encode())
+        assert call(url, "/health")[0] == 200
+        process.send_signal(signal.SIGTERM)
+        for connection in slow:
+            answer = connection.makefile("rb").read().decode()
+            assert " 503 " in answer.partition("\r\n")[0] and "the server is ending" in answer
+            connection.close()
+        told = process.communicate(timeout=DEADLINE_S)[1].splitlines()
+        assert process.returncode == 0 and len(told) == 1 and told[0].startswith("rewards of 2 rules at"), told
+
+
+@pytest.mark.parametrize("turn", [{"content": [{"type": "image_url"}]}, {"content": None, "tool_calls": [{}]}])
+def test_what_no_later_answer_mends_is_final(tmp_path, turn):
+    with server(tmp_path, *no_cache(tmp_path)) as (url, _):
+        turns = [{"role": "user", **turn}]
+        label = {"query": ["p pears"], "prompts": ["p"], "labels": [{"prompt": turns}]}
+        for path, body in (("/slime", {"prompt": turns, "response": "pears"}), ("/get_reward", label)):
+            status, answer = call(url, path, body)
+            assert status == 422 and "can't be shown" in answer["detail"]
+        status, plain = call(url, "/score", {"prompts": [turns, "p"], "completions": ["pears", "pears"]})
+        assert (status, plain["rewards"]) == (200, [None, 0.5])
 
 
 def hostile_bodies():

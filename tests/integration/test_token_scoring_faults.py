@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from autorule.backends.chat_tokens import load_chat_tokens
 from autorule.backends.embedded import embedded_folder
@@ -137,3 +137,19 @@ def test_three_choices_go_in_token_ids_though_no_token_is_n_a():
     assert not server.log, "nothing went over chat"
     assert all(set(result.probabilities) == {"Yes", "No", "N/A"} and result.complete for result in answers.values())
     assert all(result.probabilities["N/A"] > 0 for result in answers.values())
+
+
+def test_omitted_and_refused_fields_hold_in_token_ids():
+    def refuses(path, body):
+        if "return_tokens_as_token_ids" in body and len(body["prompt"]) > 1 and "temperature" in body:
+            return JSONResponse({"error": {"message": "'temperature' is not supported"}}, 400)
+        return token_answer(path, body)
+
+    with ScriptedServer(answer_tokens=refuses) as server:
+        fields = {"omit_fields": ("logprobs",), "extra_body": {"model": None}, "concurrency": 1}
+        answers = answers_of(backend_for(server, **fields))
+        sent = [body for _, body in server.token_log]
+    assert not any(isinstance(result, Failure) for result in answers.values())
+    assert not any({"logprobs", "model"} & body.keys() for body in sent)
+    assert all(body["max_tokens"] == 1 for body in sent)
+    assert sum("temperature" in body for body in sent) == 2, "the probe, and once more"

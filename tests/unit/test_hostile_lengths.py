@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from autorule.backends.answer_text import is_refusal, json_values, list_item, whole_answer
+from autorule.backends.answer_text import check_is_whole, is_refusal, json_values, list_item, whole_answer
 from autorule.backends.base import split_thinking
 from autorule.errors import ConfigError, ParseError
 from autorule.preferences.messages import as_messages, is_transcript, parse_transcript
@@ -13,8 +13,9 @@ from autorule.prompting import fence_for, neutralise_special_tokens
 from autorule.records import ModelOutput
 from autorule.rewards.templated_text import response_of, turns_of
 from autorule.rules.sense import sense_of
-from autorule.rules.text import clean_rule, words
-from autorule.verification.reasoned import read_reasoned
+from autorule.rules.text import clean_rule, former_rule_ids, normalise_rule, words
+from autorule.rules.wording import wording
+from autorule.verification.reasoned import read_joint, read_reasoned
 from tests.conftest import messages
 
 N = 300_000
@@ -44,7 +45,25 @@ TEXTS = {
     "tabs": "\t" * N + "x",
     "carriage returns": "\r" * N + "x",
     "signs": "<" * N,
-    "braces": "[" * (N // 30),
+    "brackets": "[" * N,
+    "braces": "{" * N,
+    "open lists of texts": '["' * (N // 2),
+    "open objects": '{"a":' * (N // 5),
+    "deep and long": "[" * 900 + "0," * (N // 2) + "x",
+    "deep objects and long": '{"a":' * 300 + "[" + "0," * (N // 2) + "x",
+    "marks": "a" + "\u0316\u0301" * (N // 2),
+    "marks of other orders": "a" + "\u0301\u0327" * (N // 2),
+    "one mark": "a" + "\u0301" * N,
+    "a number": "[" + "9" * N + "]",
+    "a key": '{"' + "9" * N + '": "yes"}',
+    "emoji": "👍" * N,
+    "arrows": "<-" * (N // 2),
+    "equals": "=" * N,
+    "exclamations": "!" * N,
+    "dashes in a row": "-" * N,
+    "quoted signs": "'-" * (N // 2),
+    "decimals": "1." * (N // 2),
+    "acronyms": "US " * (N // 3),
 }
 
 
@@ -69,6 +88,11 @@ READERS = {
     "words": words,
     "sense_of": sense_of,
     "json_values": lambda text: list(json_values(text)),
+    "check_is_whole": lambda text: check_is_whole(ModelOutput(text=text, finish_reason="length"), text),
+    "joint": lambda text: read_joint(ModelOutput(text=text), 2, ("Yes", "No")),
+    "normalise_rule": normalise_rule,
+    "former_rule_ids": former_rule_ids,
+    "wording": wording,
 }
 
 

@@ -118,3 +118,14 @@ def test_what_is_no_number_of_json_is_refused(text):
         parse_json(text)
     with pytest.raises(ValueError, match="nested too deep"):
         parse_json("[" * 100_000)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e400", "1" + "0" * 400 + ".5", "9" * 310, "-" + "9" * 5000])
+def test_a_number_of_json_that_no_float_holds_is_refused_in_few_words(number):
+    with pytest.raises(ValueError, match=r"it holds .* too large") as caught:
+        parse_json(f'{{"a": [{number}]}}')
+    assert len(str(caught.value)) < 100
+
+
+def test_numbers_that_a_float_holds_are_read():
+    assert parse_json("[1e308, -0.5, 12345678901234567890, 1e-999]") == [1e308, -0.5, 12345678901234567890, 0.0]

@@ -4,17 +4,33 @@ A response row has `prompt`, `response`, `rules` (instruction ids) and `rule_fol
 arguments of each instruction, from which the text of the rule is made.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from autorule.errors import InputError
-from autorule.preferences.readers import BadRow, read_rows
-from autorule.records import Message
-from autorule.verification.labels.rows import Label, as_satisfied, labelled_completion
+from autorule.errors import in_words
+from autorule.preferences.readers import Row
+from autorule.preferences.showing import shown
+from autorule.verification.labels.rows import (
+    Label,
+    as_satisfied,
+    completion_of,
+    fault,
+    label_list,
+    whole_rows,
+    writable_text,
+)
 
 Arguments = dict[str, Any]
+
+
+def _words(value: Any) -> str:
+    """Raises TypeError for what is no list of words: the letters of a text are none."""
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise TypeError(f"a list of words, found {shown(value)}")
+    return ", ".join(value)
+
+
 RULES: dict[str, Callable[[Arguments], str]] = {
     "punctuation:no_comma": lambda k: "The response should contain no comma.",
     "detectable_format:number_highlighted_sections": lambda k: (
@@ -63,10 +79,8 @@ RULES: dict[str, Callable[[Arguments], str]] = {
     ),
     "startend:quotation": lambda k: "The whole response should stand in double quotation marks.",
     "startend:end_checker": lambda k: f"The response should end with exactly this phrase: {k['end_phrase']}",
-    "keywords:existence": lambda k: f"The response should contain the words {', '.join(k['keywords'])}.",
-    "keywords:forbidden_words": lambda k: (
-        f"The response should not contain the words {', '.join(k['forbidden_words'])}."
-    ),
+    "keywords:existence": lambda k: f"The response should contain the words {_words(k['keywords'])}.",
+    "keywords:forbidden_words": lambda k: f"The response should not contain the words {_words(k['forbidden_words'])}.",
     "keywords:frequency": lambda k: (
         f"The response should contain the word {k['keyword']!r} {k['relation']} {k['frequency']} times."
     ),
@@ -81,25 +95,50 @@ RULES: dict[str, Callable[[Arguments], str]] = {
 
 def read_ifeval(responses: Path, prompts: Path) -> Iterator[Label]:
     """One label for each response and instruction. Raises InputError that names file, row and value."""
-    arguments = {}
-    for row in read_rows(prompts):
-        if not isinstance(row, BadRow):
-            arguments[row.values["key"]] = row.values["kwargs"]
-    for row in read_rows(responses):
-        if isinstance(row, BadRow):
-            raise InputError(f"{responses}, row {row.number}: {row.reason.message}")
-        values = row.values
-        if values.get("key") not in arguments:
-            raise InputError(f"{responses}, row {row.number}: key {values.get('key')!r} is not in {prompts}")
-        prompt = (Message(role="user", content=values["prompt"]),)
-        completion = labelled_completion(row.number, values.get("id"), prompt, values["response"])
-        triples = zip(values["rules"], arguments[values["key"]], values["rule_followed"], strict=True)
-        for instruction, given, followed in triples:
-            if instruction not in RULES:
-                raise InputError(f"{responses}, row {row.number}: unknown instruction {instruction!r}")
-            try:
-                text = RULES[instruction](given)
-            except KeyError as error:
-                shown = json.dumps(given)
-                raise InputError(f"{prompts}: {instruction} needs {error.args[0]!r}, found {shown}") from error
-            yield Label(completion, text, as_satisfied(responses, row.number, followed), instruction)
+    arguments: dict[int | float | str, Row] = {}
+    for row in whole_rows(prompts):
+        key = _key(prompts, row)
+        label_list(prompts, row, "kwargs")
+        before = arguments.setdefault(key, row)
+        if before.values["kwargs"] != row.values["kwargs"]:
+            raise fault(prompts, row.number, f"key {shown(key)} is that of row {before.number} too, with other kwargs")
+    for row in whole_rows(responses):
+        key = _key(responses, row)
+        if key not in arguments:
+            raise fault(responses, row.number, f"key {shown(key)} is not in {prompts}; give the file that has it")
+        completion = completion_of(responses, row, "prompt")
+        told = label_list(responses, row, "rules"), label_list(responses, row, "rule_followed")
+        given = arguments[key].values["kwargs"]
+        if len({len(given), *map(len, told)}) > 1:
+            raise fault(
+                responses,
+                row.number,
+                f"{len(told[0])} rules, {len(told[1])} of rule_followed and {len(given)} kwargs in {prompts}, row "
+                f"{arguments[key].number}: give as many of each",
+            )
+        for instruction, followed, its in zip(*told, given, strict=True):
+            if not isinstance(instruction, str) or instruction not in RULES:
+                raise fault(responses, row.number, f"unknown instruction {shown(instruction)}; leave its row out")
+            text = _rule(prompts, arguments[key].number, instruction, its)
+            yield Label(completion, text, as_satisfied(responses, row.number, followed, "rule_followed"), instruction)
+
+
+def _key(path: Path, row: Row) -> int | float | str:
+    key = row.values.get("key")
+    if isinstance(key, bool) or not isinstance(key, (int, float, str)) or key != key:
+        told = "is missing" if key is None else f"is {shown(key)}"
+        raise fault(path, row.number, f"key {told}; give each prompt a number or a text, and its responses the same")
+    return key
+
+
+def _rule(prompts: Path, number: int, instruction: str, given: Any) -> str:
+    """The text of the rule. Tables have null for the arguments of other instructions."""
+    if not isinstance(given, dict):
+        raise fault(prompts, number, f"kwargs of {instruction} are {shown(given)}; give an object")
+    try:
+        text = RULES[instruction]({name: value for name, value in given.items() if value is not None})
+    except KeyError as error:
+        raise fault(prompts, number, f"{instruction} needs {error.args[0]!r}, found {shown(given)}") from None
+    except TypeError as error:
+        raise fault(prompts, number, f"{instruction} needs {in_words(error)}") from None
+    return writable_text(prompts, number, "kwargs", text)

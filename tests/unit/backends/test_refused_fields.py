@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from autorule.backends.refused_fields import RefusedFields
+from autorule.backends.refused_fields import Attempt, RefusedFields
 from autorule.backends.retrying import FailedExchangeError
 
 ITEMS = {"type": "integer", "minimum": 1, "maximum": 9}
@@ -34,28 +34,39 @@ def refusal(words="Invalid schema for response_format: 'maxLength' is not permit
     return FailedExchangeError("provider", words, transient=False, status=status)
 
 
+def learn(fields, request, error):
+    """Whether the request goes on after the error; its next try is answered."""
+    attempt = Attempt(fields)
+    goes_on = attempt.learn(request, attempt.adapted(request), error)
+    if goes_on:
+        fields.keep(attempt, attempt.adapted(request))
+    return goes_on
+
+
 def test_bounds_go_first_then_the_schema_and_each_is_said_once(caplog):
     fields = RefusedFields()
     with caplog.at_level(logging.WARNING):
-        assert fields.learn(body(), fields.adapted(body()), refusal())
+        assert learn(fields, body(), refusal())
         assert fields.adapted(body()) == body(PLAIN)
-        assert fields.learn(body(), fields.adapted(body()), refusal())
+        assert learn(fields, body(), refusal())
         assert "response_format" not in fields.adapted(body())
-        assert not fields.learn(body(), fields.adapted(body()), refusal())
+        assert not learn(fields, body(), refusal())
     assert len(caplog.records) == 2
 
 
 @pytest.mark.parametrize("n_in_flight", [2, 5])
 def test_requests_that_were_refused_together_teach_one_thing(n_in_flight):
     fields = RefusedFields()
-    sent = [fields.adapted(body()) for _ in range(n_in_flight)]
-    assert all(fields.learn(body(), one, refusal()) for one in sent)
+    attempts = [(Attempt(fields), fields.adapted(body())) for _ in range(n_in_flight)]
+    for attempt, sent in attempts:
+        assert attempt.learn(body(), sent, refusal())
+        fields.keep(attempt, attempt.adapted(body()))
     assert fields.adapted(body()) == body(PLAIN)
-    assert fields.learn(body(), fields.adapted(body()), refusal("max_tokens is unknown"))
+    assert learn(fields, body(), refusal("max_tokens is unknown"))
     assert fields.adapted(body()).keys() == {"max_completion_tokens", "response_format"}
 
 
 def test_a_schema_without_bounds_goes_at_once():
     fields = RefusedFields()
-    assert fields.learn(body(PLAIN), fields.adapted(body(PLAIN)), refusal())
+    assert learn(fields, body(PLAIN), refusal())
     assert "response_format" not in fields.adapted(body(PLAIN))

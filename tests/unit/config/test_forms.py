@@ -49,3 +49,9 @@ def test_bounds_are_said_once_in_words():
     assert settings["shard_size"]["description"] == "pairs in one task (at least 1)"
     assert settings["limit"]["description"].endswith("(at least 1)")
     assert settings["top_p"]["description"].endswith("(more than 0, at most 1)")
+
+
+def test_a_bound_that_only_a_slip_reaches_is_not_said():
+    settings = dict(settings_of(ExtractConfig))
+    assert settings["concurrency"]["description"].endswith("(at least 1, at most 100,000)")
+    assert settings["seed"]["description"].endswith("(at least 0)")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from autorule.config.layers import build_config, load_preset, load_settings
@@ -51,3 +53,14 @@ def test_an_unreadable_config_file_is_one_error(tmp_path):
     bad.write_text("a = [", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"c\.toml"):
         load_settings(bad)
+
+
+def test_a_name_that_the_locale_has_no_letters_for_is_told_with_the_way_to_have_them():
+    """Under LC_ALL=C each byte of a name beyond ASCII is half of a surrogate pair."""
+    name = "データ/a.jsonl".encode().decode("ascii", "surrogateescape")
+    with pytest.raises(
+        ConfigError, match=r"pairs: データ/a\.jsonl has letters that this locale .* has not; set PYTHONUTF8=1"
+    ):
+        build_config(ExtractConfig, {"pairs": Path(name)})
+    with pytest.raises(ConfigError, match=r"pairs: bad\\udcff is no UTF-8 text; rename the file or folder"):
+        build_config(ExtractConfig, {"pairs": Path("bad\udcff")})

@@ -66,6 +66,11 @@ def test_a_truncated_chain_is_kept_and_marked():
     assert interpretation.answer == ""
 
 
+def test_a_chain_that_a_filter_ended_is_none():
+    with pytest.raises(ParseError, match="declined"):
+        parse("", finish_reason="content_filter", reasoning=LONG)
+
+
 @pytest.mark.parametrize("text", ["", "   ", "Yes.", "<think></think>"])
 def test_an_answer_without_explanation_is_a_parse_error(text):
     with pytest.raises(ParseError):

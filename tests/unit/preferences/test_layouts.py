@@ -85,6 +85,16 @@ def hh(answer):
     return f"\n\nHuman: Which fruit?\n\nAssistant: {answer}"
 
 
+def webgpt(*scores):
+    row = two("answer_0", "answer_1", "question", score_0=scores[0], score_1=scores[1])
+    return {**row, "question": {"full_text": "Which fruit?", "dataset": "x"}}
+
+
+def unified(*ratings):
+    row = {"conv_A": FRUIT + said("A pear."), "conv_B": FRUIT + said("Stone.")}
+    return {**row, "conv_A_rating": ratings[0], "conv_B_rating": ratings[1]}
+
+
 PEAR, STONE = ("A pear.", "Stone."), ("Stone.", "A pear.")
 READ = [
     (arena("model_a"), PEAR),
@@ -123,6 +133,17 @@ READ = [
     (two("chosen", "rejected", "question", system=None), PEAR),
     (two("chosen", "rejected", "instruction", input=""), PEAR),
     ({"prompt": "Which fruit?", "chosen": ["A pear."], "rejected": ["Stone."], "num_correct": 1, "id": "1"}, PEAR),
+    (mt_bench(1.0), PEAR),
+    (mt_bench("1"), PEAR),
+    (mt_bench("1.0", "model_b"), STONE),
+    (two("output_1", "output_2", "instruction", input="", preference=1), PEAR),  # AlpacaFarm
+    (two("output_1", "output_2", "instruction", input="", preference="2.0"), STONE),
+    (two("output_1", "output_2", "input", label=2), STONE),  # LLMBar
+    (two("orig_response_A", "orig_response_B", "orig_instruction", orig_preference="B"), STONE),  # Prometheus
+    (webgpt(0.5, -0.5), PEAR),
+    (webgpt("-1", "1"), STONE),
+    (unified(1, 0), PEAR),
+    (unified(0.2, 0.7), STONE),
 ]
 REJECTED = [
     (arena("tie"), "tie"),
@@ -161,6 +182,17 @@ REJECTED = [
     (ultrafeedback(4, 5, ("chosen_score", "rejected_score")), "scores_contradict"),
     (orca("tie"), "tie"),
     (two("chosen", "rejected", "question_text"), "empty_prompt"),
+    (mt_bench("first"), "bad_score"),
+    (mt_bench(1.5), "bad_turn"),
+    (mt_bench(0), "bad_turn"),
+    (mt_bench("-1"), "bad_turn"),
+    (two("output_1", "output_2", "instruction", preference=0), "tie"),
+    (two("output_1", "output_2", "instruction", preference=None), "unknown_winner"),
+    (two("output_1", "output_2", "input", label=3), "unknown_winner"),
+    (webgpt(0, 0), "tie"),
+    (webgpt(None, 1), "unknown_winner"),
+    (unified(1, 1.0), "tie"),
+    (unified("good", 1), "bad_score"),
 ]
 MAPPINGS = [
     {},
@@ -227,6 +259,32 @@ ADVISED = [
     ({"instruction": "Which fruit?", "completions": [], "models": []}, "write a row for each pair"),
     ({"prompt": "Which fruit?", "response": "A pear.", "helpfulness": 4}, "write a row for each pair"),
     ({"post": "Which fruit?", "good": "A pear."}, "--columns chosen=NAME,rejected=NAME,prompt=NAME"),
+    (
+        {"post": "Which fruit?", "good": "A pear."},
+        "--columns response_a=NAME,response_b=NAME,winner=NAME,prompt=NAME --winner-values a=VALUE,b=VALUE",
+    ),
+    (
+        two("reply_1", "reply_2", "question", choice=1),
+        "--columns response_a=reply_1,response_b=reply_2,winner=choice,prompt=question --winner-values a=VALUE,b=VALUE",
+    ),
+    (
+        {"model_0": "x", "model_1": "y", **two("answer_0", "answer_1", "prompt")},
+        "--columns response_a=answer_0,response_b=answer_1,winner=NAME,prompt=prompt --winner-values",
+    ),
+    (two("textA", "textB", "input", verdict="A"), "response_a=textA,response_b=textB,winner=verdict,prompt=input"),
+    (
+        {
+            "instruction": "Which fruit?",
+            "chosen_response": "A pear.",
+            "rejected_response": "Stone.",
+            "chosen_rating": 5,
+        },
+        "--columns chosen=chosen_response,rejected=rejected_response,prompt=instruction",
+    ),
+    (two("accepted", "rejected", "input"), "--columns chosen=accepted,rejected=rejected,prompt=input"),
+    ({"prompt": "Which fruit?", "completion": "A pear.", "label": True}, "each row holds one completion"),
+    ({"info": {"post": "x"}, "summaries": [], "choice": 0}, "response_a, response_b and winner (a, b or tie)"),
+    ({"instruction": "x", "input": "", "candidates": []}, "write a row for each pair"),
 ]
 
 
@@ -321,3 +379,25 @@ def test_an_option_that_is_given_twice_adds_to_the_first_and_no_name_counts_twic
     assert mapping(["a=1", "b=2,c=3"], "--columns") == {"a": "1", "b": "2", "c": "3"}
     with pytest.raises(ConfigError, match="gives a twice"):
         mapping(["a=1", "a=2"], "--columns")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[{'role': 'user', 'content': 'Which fruit?'}, {'role': 'assistant', 'content': 'A pear.'}]",
+        "[{'content': 'Which fruit?', 'role': 'user'}\n {'content': 'A pear.', 'role': 'assistant'}]",
+        "array([{'content': 'Which fruit?', 'role': 'user'}], dtype=object)",
+    ],
+)
+def test_a_conversation_as_python_prints_it_is_told_as_that(value):
+    row = read(arena("model_a", conversation_a=value))
+    assert "as Python prints it" in row.reasons[0].message and "as JSON" in row.reasons[0].message
+    row = read({**arena_55k(1, 0, 0), "response_a": "['A pear.']"})
+    assert "as Python prints it" in row.reasons[0].message
+
+
+def test_what_goes_with_the_instruction_is_kept_where_the_columns_are_mapped():
+    row = two("output_1", "output_2", "instruction", input="Green ones.", preference=1)
+    columns = {"prompt": "instruction", "response_a": "output_1", "response_b": "output_2", "winner": "preference"}
+    pair = FieldMap(columns, {"a": "1", "b": "2"}).read_pair(Row(1, row))
+    assert pair.prompt[0].content == "Which fruit?\nGreen ones."

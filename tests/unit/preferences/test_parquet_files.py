@@ -73,7 +73,7 @@ CAN_NOT_BE_READ = ("an unknown zone", "a date after the last", "a time after the
 @pytest.mark.parametrize("odd", ODD)
 def test_a_column_that_is_read_costs_its_rows_and_says_why(tmp_path, odd):
     path = write(tmp_path / "a.parquet", {**TEXTS, "id": ODD[odd]})
-    rows = list(read_pairs(path, FieldMap()))
+    rows = list(read_pairs(path, FieldMap({"stratum": "id"})))
     assert [row.row for row in rows] == [1, 2, 3]
     if odd in CAN_NOT_BE_READ:
         assert all(isinstance(row, RejectedRow) for row in rows)
@@ -86,9 +86,36 @@ def test_a_column_that_is_read_costs_its_rows_and_says_why(tmp_path, odd):
 def test_only_the_row_with_the_value_is_lost(tmp_path):
     days = pa.array([0, 2**30, 1], pa.date32())
     path = write(tmp_path / "a.parquet", {**TEXTS, "id": days})
-    first, bad, last = read_pairs(path, FieldMap())
+    first, bad, last = read_pairs(path, FieldMap({"stratum": "id"}))
     assert first.source_id == "1970-01-01" and last.source_id == "1970-01-02"
     assert bad.reasons[0].code == "unreadable_value" and "date32" in bad.reasons[0].message
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_id_that_can_not_be_read_costs_nothing_but_itself(tmp_path, odd):
+    path = write(tmp_path / "a.parquet", {**TEXTS, "completion": ["c"] * N, "id": ODD[odd]})
+    pairs, completions = list(read_pairs(path, FieldMap())), list(read_completions(path, {}))
+    assert [type(row) for row in pairs + completions] == [PreferencePair] * N + [Completion] * N
+    if odd in CAN_NOT_BE_READ:
+        assert {row.source_id for row in pairs} == {None}
+
+
+def test_bytes_that_are_text_and_maps_are_read(tmp_path):
+    said = [[("role", b"assistant"), ("content", b"A pear.")]]
+    maps = pa.array([said] * N, pa.list_(pa.map_(pa.binary(), pa.binary())))
+    binary = pa.array([b"Stone.", "Stöne.".encode(), b"\xff"], pa.binary())
+    good, other, bad = read_pairs(
+        write(tmp_path / "a.parquet", {**TEXTS, "chosen": maps, "rejected": binary}), FieldMap()
+    )
+    assert [good.chosen[0].role, good.chosen[0].content, good.rejected[0].content] == ["assistant", "A pear.", "Stone."]
+    assert other.rejected[0].content == "Stöne."
+    assert [reason.code for reason in bad.reasons] == ["wrong_type"]
+
+
+def test_a_map_with_a_key_twice_is_no_message(tmp_path):
+    said = pa.array([[("role", "user"), ("content", "A"), ("content", "B")]] * N, pa.map_(pa.string(), pa.string()))
+    rows = list(read_pairs(write(tmp_path / "a.parquet", {**TEXTS, "chosen": said}), FieldMap()))
+    assert all(isinstance(row, RejectedRow) for row in rows)
 
 
 def test_all_columns_are_named_and_read_where_nothing_is_said_of_them(tmp_path):

@@ -1,8 +1,11 @@
 """A pattern in the place of a file: every file that matches, one after the other, each by its name."""
 
 import json
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autorule.config.runs import ScoreConfig
 from autorule.errors import InputError
@@ -134,3 +137,42 @@ def test_a_run_on_a_pattern_knows_when_a_file_changes(folder):
 @pytest.mark.parametrize(("pattern", "part"), [("data/*.jsonl", "data"), ("d/**/*.csv", "d"), ("d/p?r.csv", "p_r")])
 def test_the_run_id_of_a_pattern_can_be_given_again(folder, pattern, part):
     assert id_part(folder / pattern) == part
+
+
+def test_colons_in_the_names_of_several_files(tmp_path):
+    files = [tmp_path / name for name in ("a:b.jsonl", "[x].jsonl", "c\\:d.jsonl", "e\\.jsonl")]
+    for file in files:
+        file.write_text(lines(pair(file.name)), encoding="utf-8")
+    assert files_of(together(files)) == files
+    assert [row.source_id for row in read_pairs(together(files), FieldMap())] == [f"{file.name}:1" for file in files]
+    for file in files:
+        assert files_of(together([file])) == files_of(file) == [file]
+    assert files_of(together([tmp_path / "a:*", tmp_path / "c*"])) == [files[0], files[2]]
+    assert files_of(tmp_path / "a:*") == [files[0]]
+
+
+NAME = st.text(":\\ab[]*?", min_size=1, max_size=6).filter(lambda name: "." not in name)
+
+
+@given(st.lists(NAME, min_size=2, max_size=4, unique=True))
+def test_files_with_any_names_come_back_as_they_were(tmp_path_factory, names):
+    folder = tmp_path_factory.mktemp("named")
+    files = [folder / name for name in names]
+    for file in files:
+        file.write_text("x", encoding="utf-8")
+    assert files_of(together(files)) == files
+
+
+@pytest.mark.parametrize("name", [":", "a:b.jsonl", "::", "x:"])
+def test_a_name_that_is_not_there_is_told_whole(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"^{name} does not exist"):
+        check_file(Path(name))
+
+
+def test_the_names_of_many_files_may_be_longer_than_one_may_be(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = [Path(f"{i:060}.jsonl") for i in range(120)]
+    for file in files:
+        file.write_text(lines(pair("red")), encoding="utf-8")
+    assert files_of(together(files)) == files

@@ -133,3 +133,52 @@ def test_a_file_under_another_name_says_what_it_is(tmp_path, name, beginning, me
     path = tmp_path / name
     path.write_bytes(beginning + b"\xff" * 50)
     assert message in fault(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_characters_are_known_where_the_first_one_is_no_ascii(tmp_path, encoding):
+    path = tmp_path / "a.csv"
+    path.write_bytes("提示,chosen,rejected\n最好的水果,一,二\n".encode(encoding))
+    called = encoding.upper().replace("-LE", "LE").replace("-BE", "BE")
+    assert f"seems to be {called}, not UTF-8; save it as UTF-8: iconv -f {called}" in fault(path)
+
+
+def test_two_letters_beyond_ascii_in_a_row_are_windows_too(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("prompt,chosen,rejected,größe\np,c,r,x\n".encode("cp1252"))
+    assert "it looks like Windows-1252" in fault(path)
+    path.write_bytes("prompt,chosen,rejected\np,Größer für Schöß,r\n".encode("cp1252"))
+    (row,) = read_pairs(path, FieldMap())
+    assert "iconv -f CP1252 -t UTF-8" in row.reasons[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "tried"), [("日本語の回答です", "shift_jis", "SHIFT_JIS"), ("最好的水果", "gbk", "GBK")]
+)
+def test_other_encodings_are_named_to_be_tried(tmp_path, text, encoding, tried):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(json.dumps({**ROW, "chosen": text}, ensure_ascii=False).encode(encoding))
+    (row,) = read_rows(path)
+    assert f"for ITS_ENCODING try {tried}" in row.reason.message and "Windows" not in row.reason.message
+
+
+def test_an_encoding_that_nothing_shows_is_told_as_unknown(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("prompt,chosen,rejected\np,a,b\n".encode("cp500"))
+    assert "which encoding it is in is not known" in fault(path)
+
+
+@pytest.mark.parametrize("before", ["\n", "\r\n", "\n\n", " \n", "\ufeff\n"])
+def test_empty_lines_before_the_header_of_a_table_are_passed_over(tmp_path, before):
+    path = tmp_path / "a.csv"
+    path.write_bytes((before + TEXTS["a.csv"]).encode())
+    (row,) = read_pairs(path, FieldMap())
+    assert isinstance(row, PreferencePair) and row.row == 1
+
+
+def test_spaces_about_the_names_in_a_header_are_no_part_of_them(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("prompt, chosen , rejected\np,c,r\n", encoding="utf-8")
+    assert isinstance(next(read_pairs(path, FieldMap())), PreferencePair)
+    path.write_text("prompt,chosen, chosen,rejected\np,c,c,r\n", encoding="utf-8")
+    assert "several columns 'chosen'" in fault(path)

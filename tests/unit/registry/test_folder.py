@@ -242,3 +242,24 @@ def test_processes_that_publish_at_once_take_versions_of_their_own(registry, wit
 def test_processes_that_publish_the_same_get_the_same_version(registry):
     assert race(registry, [PEARS] * 6, with_lock=True) == ["v0001"] * 6
     assert [event.action for event in registry.history()] == ["published", "promoted"]
+
+
+@pytest.mark.parametrize("name", ["v" + "9" * 240, "v" + "9" * 10, "v0001x"])
+def test_a_folder_that_only_looks_like_a_version_gives_no_number(registry, name):
+    (registry.folder / name).mkdir(parents=True)
+    assert publish(registry, PEARS, APPLES) == ["v0001", "v0002"]
+    assert registry.versions() == ["v0001", "v0002"]
+
+
+def test_after_the_last_number_there_is_an_end(registry):
+    (registry.folder / "v999999999").mkdir(parents=True)
+    with pytest.raises(InputError, match="v999999999, the last number that there is: publish under another name"):
+        publish(registry, PEARS)
+
+
+def test_a_history_with_a_version_of_too_many_digits_names_the_line(registry):
+    publish(registry, PEARS)
+    path = registry.folder / "history.jsonl"
+    path.write_text(path.read_text().replace("v0001", "v" + "9" * 5000))
+    with pytest.raises(InputError, match="line 1 is no event"):
+        publish(registry, APPLES)

@@ -133,3 +133,31 @@ def test_files_that_can_not_be_read(tmp_path):
 
 def test_full_stops_of_other_scripts_end_a_rule():
     assert clean_rule("回答应当简短。") == "回答应当简短。"
+
+
+@pytest.mark.parametrize(
+    "weight", ["1e308", "1e999", "1000001", "9" * 400, "9" * 5000, "NaN", "-Infinity", "true", "-1", "5e-324"]
+)
+@pytest.mark.parametrize("name", ["r.json", "r.jsonl", "r.csv"])
+def test_a_weight_that_can_not_be_reckoned_with_names_the_row(tmp_path, name, weight):
+    text = f"rule,weight\n{CITE},{weight}\n" if name == "r.csv" else f'{{"rule": "{CITE}", "weight": {weight}}}'
+    with pytest.raises(InputError, match=r"row 1: weight is .*; ") as caught:
+        imported(tmp_path, name, f"[{text}]" if name == "r.json" else text)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff\u2060", "\u3164", "\uffa0.", "\u2800", "..."])
+def test_a_text_in_which_no_word_is_seen_is_no_rule(tmp_path, text):
+    with pytest.raises(InputError, match="row 1: "):
+        imported(tmp_path, "r.json", [{"rule": text}])
+
+
+def test_a_huge_number_in_a_column_that_nobody_reads_costs_nothing(tmp_path):
+    text = f'{{"rule": "{CITE}", "id": {"9" * 5000}, "mean": NaN}}'
+    assert rules_of(tmp_path, "r.jsonl", text) == [(CITE, 1, None)]
+
+
+def test_what_is_nested_too_deep_is_told(tmp_path):
+    for name in ("r.json", "r.jsonl"):
+        with pytest.raises(InputError, match="nested too deep"):
+            imported(tmp_path, name, "[" * 100_000)

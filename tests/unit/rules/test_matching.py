@@ -53,7 +53,7 @@ def test_words_count_more_than_sources():
 
 def test_the_matching_is_the_best_one_not_the_first_one():
     a = rules("The response cites sources.", "The response cites sources and dates.")
-    b = rules("The response cites sources and dates too.", "The response cites few sources.")
+    b = rules("The response cites sources and dates too.", "The response cites all sources.")
     assert [(x, y) for _, x, y in kinds(a, b, threshold=0.1)] == [(a[0].text, b[1].text), (a[1].text, b[0].text)]
 
 

@@ -59,6 +59,67 @@ def test_a_bad_rule_set_names_the_field(tmp_path, change, message):
         load_rule_set(saved(tmp_path, change))
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("rules", 0, "weight"), ["1e308", "1e999", "NaN", "9" * 5000, "5e-324", "-1", "true", '"1"']),
+        (("rules", 0, "threshold"), ["7", "1e999", "true", "-0.1"]),
+        (("rules", 0, "support"), ["-5", "9" * 30, "true", "1.5"]),
+        (("rules", 0, "statistics"), ['{"x": 1e999}', '{"x": 1e308}', '{"x": true}', '{"x": -Infinity}']),
+        (("rules", 0, "rule_id"), ['""', '" "', f'"{"a" * 100_000}"', '"a\\nb"', '"a\\u2028b"', '"\\u200b"']),
+        (("rules", 0, "text"), ['"\\u200b"', '"\\ufeff."', '"\\u3164"', '"\\u00ad\\u2060"', '"..."']),
+        (("rules", 0, "check"), [
+            '{"kind": "ifeval", "instruction": "x", "parameters": {"a": 1e999}}',
+            f'{{"kind": "ifeval", "instruction": "x", "parameters": {{"a": [{"9" * 30}]}}}}',
+            f'{{"kind": "count", "of": "words", "at_least": {"9" * 30}}}',
+            '{"kind": "count", "of": "words", "at_most": true}',
+        ]),
+        (("verification", "threshold"), ["1e999", "true", "1.1"]),
+        (("verification", "mass_floor"), ["-0.1", "true"]),
+        (("verification", "max_conversation_chars"), ["9" * 30, "true", "9223372036854775808"]),
+        (("verification", "asks"), ["true", "0", "6"]),
+        (("verification", "sampling"), [f'{{"max_tokens": {"9" * 30}}}', f'{{"seed": {"9" * 30}}}', '{"seed": true}']),
+        (("reward", "scale"), ["1e308", "1e999", "true"]),
+        (("reward", "centre"), ["5", "1e308", "-1", "true"]),
+        (("schema_version",), ["true", "1.0", '"1"', "9" * 5000]),
+        (("provenance",), [
+            f'[{{"models": {{}}, "prompts": {{}}, "sampling": {{}}, "seed": {seed}, "extract_from": "chain", '
+            f'"n_pairs": {n}, "n_candidates": {n}, "prompt_hashes": []}}]'
+            for seed, n in (("0", "-1"), ("9" * 30, "1"), ("true", "1"), ("0", "1e9"))
+        ]),
+    ],
+)  # fmt: skip
+def test_a_number_or_name_that_can_not_be_meant_is_one_short_line(tmp_path, place, value):
+    for one in value:
+        content = json.loads(dump_rule_set(RULES))
+        part = content
+        for key in place[:-1]:
+            part = part[key]
+        part[place[-1]] = "@here@"
+        path = tmp_path / "r.json"
+        path.write_text(json.dumps(content).replace('"@here@"', one), encoding="utf-8")
+        with pytest.raises(RuleSetError, match=r"^rule set '.*r\.json'") as caught:
+            load_rule_set(path)
+        assert len(str(caught.value)) < 600 and "\n" not in str(caught.value), one[:80]
+
+
+def test_a_refused_number_is_named_with_rule_field_and_value(tmp_path):
+    path = saved(tmp_path, lambda c: c["rules"][1].update(weight=1e308))
+    with pytest.raises(RuleSetError, match=r"rule 2 \('\w+'\): weight: .* 1000000, not 1e\+308$"):
+        load_rule_set(path)
+
+
+def test_a_path_that_can_not_be_one_is_told():
+    for path in ("a\0b", "s3:/bucket/rules.json"):
+        with pytest.raises(RuleSetError, match="can't be read: "):
+            load_rule_set(path)
+
+
+def test_rule_sets_that_people_have_still_load():
+    files = sorted((Path(__file__).parents[2] / "kept").rglob("rule_set.json"))
+    assert len(files) >= 4 and all(load_rule_set(path).rules for path in files)
+
+
 def test_files_that_are_no_rule_set(tmp_path):
     with pytest.raises(RuleSetError, match="can't be read"):
         load_rule_set(tmp_path / "missing.json")

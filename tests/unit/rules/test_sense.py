@@ -63,6 +63,14 @@ def test_a_rule_and_its_opposite_stay_two(language):
     assert len(fold(candidates(*OPPOSITES[language]), config, text_vectors)) == 2
 
 
+def test_one_word_of_a_known_language_makes_no_text_of_it():
+    for one, other in (
+        ("Ang response ay dapat maikli.", "Ang response ay di dapat maikli."),
+        ("Ihre response de kogel mogel.", "Ihre response de kogel nej mogel."),
+    ):
+        assert sense_of(one) != sense_of(other)
+
+
 def test_the_same_in_other_words_still_folds():
     one = "The response should give a complete example of the code at the end."
     other = "The response should give the complete example of code at its end."

@@ -101,6 +101,48 @@ OPPOSITES = [
     ("Zorbal kemti la vondrak pirmosel.", "Zorbal kemti la unvondrak pirmosel."),
     ("Tikvo is marendo kolvasti brumpel.", "Tikvo is marendo kolvastime brumpel."),
     ("Brumpel kol marendo.", "Marendo kol brumpel."),
+    # signs, symbols and names that are no other words
+    ("The response should end with 👍.", "The response should end with 👎."),
+    ("The response should mark it with ❤️.", "The response should mark it with 💔."),
+    ("Antwort: ✅", "Antwort: ❌"),
+    ("回答应该使用 ✅。", "回答应该使用 ❌。"),
+    ("The response should have = 100 words.", "The response should have != 100 words."),
+    ("The response should have ~100 words.", "The response should have 100 words."),
+    ("Keep the temperature at -5 degrees.", "Keep the temperature at 5 degrees."),
+    ("Keep the temperature at −5 degrees.", "Keep the temperature at +5 degrees."),
+    ("The response should give a plus (+) for it.", "The response should give a plus (-) for it."),
+    ("The response should use '-' for bullets.", "The response should use '*' for bullets."),
+    ("The response should write x -> y.", "The response should write x <- y."),
+    ("The response should write x → y.", "The response should write x ← y."),
+    ("The response should change 5% of it.", "The response should change 5 of it."),
+    ("回答应该占５％的篇幅。", "回答应该占５的篇幅。"),
+    ("The response should cost $5.", "The response should cost €5."),
+    ("The response should be 1.5 lines long.", "The response should be 1-5 lines long."),
+    ("The response should rate it A+.", "The response should rate it A-."),
+    ("The response should rate it A.", "The response should rate it A-."),
+    ("The response should be in US English.", "The response should be in us English."),
+    ("The response should use plan A.", "The response should use plan."),
+    ("The response should end with :).", "The response should end with :(."),
+    # a word put in, of English
+    ("The response should be formal.", "The response should be less formal."),
+    ("The response should cite sources.", "The response should cite few sources."),
+    ("The response should be technical.", "The response should be minimally technical."),
+    ("The response should include warnings.", "The response should include zero warnings."),
+    ("The response should explain steps.", "The response should under explain steps."),
+    ("The response should use humor.", "The response should minimise humor use."),
+    ("The response should cite sources.", "The response should cite sources when asked."),
+    ("The response should use jargon.", "The response should use jargon sparingly."),
+    ("The response should use details.", "The response should use irrelevant details."),
+    ("The response should use an agreeable tone.", "The response should use a dis-agreeable tone."),
+    ("The response should be maikli.", "The response should hindi be maikli."),
+    # of another language, with words of English in it
+    ("Ang response ay dapat maikli.", "Ang response ay hindi dapat maikli."),
+    ("Response ætti að vera stutt.", "Response ætti ekki að vera stutt."),
+    ("response ছোট হবে।", "response ছোট হবে না।"),
+    ("جواب response مختصر ہو", "جواب response مختصر نہ ہو"),
+    ("Response harus singkat.", "Response tak harus singkat."),
+    ("Die Antwort sollte the API nutzen.", "Die Antwort sollte the API nie nutzen."),
+    ("A resposta should ser a curta.", "A resposta should ser curta."),
 ]
 
 
@@ -138,6 +180,8 @@ def test_case_punctuation_and_spaces_make_no_other_rule(one, _):
         ("The response should give an example.", "The response should give examples."),
         ("The response should cite the sources.", "A response must cite its sources."),
         ("The response should provide a summary of the steps.", "The answer should give the summary of its steps."),
+        ("The response should not use jargon.", "The response shouldn't use jargon."),
+        ("The response can not use jargon in its answers.", "The response cannot use jargon in its answers."),
     ],
 )
 def test_words_of_english_that_change_nothing_fold(one, other):
@@ -187,6 +231,23 @@ def test_two_that_are_apart_never_meet_behind_a_third():
 def test_the_sign_before_a_number_is_in_the_id_of_a_rule():
     assert new_rule_id("Use < 3 words.") != new_rule_id("Use > 3 words.")
     assert new_rule_id("Use <b> tags.") == new_rule_id("Use b tags.")
+    assert new_rule_id("Keep −5.") == new_rule_id("Keep -5.") != new_rule_id("Keep 5.")
+
+
+@given(st.sampled_from(OPPOSITES), st.sampled_from("👍👎✅❌→←±%€≈"), st.data())
+def test_a_sign_that_is_put_in_makes_another_rule(pair, sign, data):
+    own = pair[0].split()
+    place = data.draw(st.integers(0, len(own)))
+    other = " ".join([*own[:place], sign, *own[place:]])
+    assert normalise_rule(other) != normalise_rule(pair[0])
+    assert are_opposed(pair[0], other)
+
+
+@pytest.mark.parametrize("word", ["", "Ang", "Die Antwort", "Jibu", "La respuesta", "Odpowiedź"])
+@given(st.text(alphabet="bdgklmprtvz", min_size=3, max_size=9))
+def test_a_word_that_nobody_knows_is_never_passed_over(word, new):
+    one, other = f"{word} response should maikli", f"{word} response should {new} maikli"
+    assert are_opposed(one, other) and wording(one) != wording(other)
 
 
 @pytest.mark.parametrize(("one", "other"), OPPOSITES)

@@ -53,6 +53,73 @@ def test_a_joint_answer_is_read_tolerantly_and_nothing_is_added(text, told):
     assert read_joint(ModelOutput(text=text), 2, TWO) == told
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It looks kind. Verdict: yes\nBut wait, looking again I see that it",
+        "It looks kind.\nVerdict: No",  # wait
+        "It looks kind.\nVerdict: Yes, but",
+        "Yes\n\nOr rather",
+    ],
+)
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_a_written_verdict_before_a_cut_is_none(text, reason):
+    with pytest.raises(ParseError, match="cut off"):
+        read_reasoned(ModelOutput(text=text, finish_reason=reason), THREE)
+    assert read_reasoned(ModelOutput(text="**Verdict:** No.\n\n \n", finish_reason=reason), THREE) == "no"
+
+
+TOLD = '{"verdicts": {"1": "yes", "2": "yes"}}'
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_joint_verdicts_before_a_cut_are_none(reason):
+    for rest in (*(f"\nOr rather {TOLD[:n]}" for n in range(len(TOLD))), " But rule 2 is", "\n```\nSo"):
+        with pytest.raises(ParseError, match="cut off"):
+            read_joint(ModelOutput(text=TOLD + rest, finish_reason=reason), 2, TWO)
+    blank = ModelOutput(text=f"```json\n{TOLD}\n```" + "\n" * 500, finish_reason=reason)
+    assert read_joint(blank, 2, TWO) == {0: "yes", 1: "yes"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (TOLD + ' No: {"verdicts": {"1": "no", "2": "no"}}', {0: "no", 1: "no"}),
+        (TOLD + ' I chose from ["Yes", "No"] for {"1": "its length"}.', {0: "yes", 1: "yes"}),
+        ('{"1": "yes", "2": "yes"} so {"1": "no", "2": "yes"}', {0: "no", 1: "yes"}),
+        ('{"verdicts": {"1": "yes", "01": "Yes"}}', {0: "yes"}),
+        ('{"verdicts": {"1": "yes", "' + "9" * 5000 + '": "no"}}', {0: "yes"}),
+        ('{"verdicts": {"1": "yes", "2": "no"}, "x": ' + "9" * 5000 + "}", {0: "yes", 1: "no"}),
+    ],
+)
+def test_the_last_object_of_a_joint_answer_counts(text, told):
+    assert read_joint(ModelOutput(text=text), 2, TWO) == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"verdicts": {"1": "yes", "1": "no"}}',
+        '{"verdicts": {"1": "yes", "01": "no"}}',
+        '{"verdicts": {"1": "yes"}, "verdicts": {"1": "no"}}',
+        '{"1": "yes", " 1": "perhaps"}',
+        TOLD + ' or {"verdicts": {"1": "unsure", "2": "unsure"}}',
+        '["Yes"]',
+        '["Yes", "No", "Yes"]',
+    ],
+)
+def test_a_joint_answer_that_contradicts_itself_tells_nothing(text):
+    with pytest.raises(ParseError):
+        read_joint(ModelOutput(text=text), 2, TWO)
+
+
+def test_a_cut_answer_names_the_setting_and_costs_no_other():
+    text = TOLD + ' or {"verdicts"'
+    _, verdicts = answered("joint", ModelOutput(text=text, finish_reason="length"), asks=1)
+    assert {verdict.failure.kind for verdict in verdicts} == {"truncated"}
+    assert "verification.sampling.max_tokens" in verdicts[0].failure.message
+
+
 def answered(mode, *answers, **settings):
     rules = make_rule_set(
         "It should be short.", "It should rhyme.", verification=VerificationConfig(mode=mode, **settings)

@@ -1,0 +1,1 @@
+"""What encoding bytes are in that are no UTF-8 text, as far as they show it."""
