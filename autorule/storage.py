@@ -24,7 +24,7 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchem
 
 from autorule.code_checks import MOST_DIGITS
 from autorule.errors import DISK_FIXES, DiskError, MissingExtraError
-from autorule.text_encodings.narrow import WINDOWS, narrow_encodings
+from autorule.text_encodings.narrow import UNKNOWN, WINDOWS, narrow_encodings
 from autorule.text_encodings.wide import marked_encoding, wide_encoding
 
 
@@ -220,7 +220,7 @@ def _not_utf8(content: bytes, error: UnicodeDecodeError) -> str:
     if tried == (WINDOWS,):
         looks, convert = ", and the file seems to be Windows-1252", f"iconv -f {WINDOWS} -t UTF-8"
     elif tried:
-        looks, convert = "", f"iconv -f {tried[0]} -t UTF-8, if it is {' or '.join(tried)}, each in its place"
+        looks, convert = "", f"iconv -f {UNKNOWN} -t UTF-8; for {UNKNOWN} try {' or '.join(tried)}"
     else:
-        looks, convert = ", and what encoding the file is in is not known", "iconv -f ITS_ENCODING -t UTF-8"
+        looks, convert = ", and what encoding the file is in is not known", f"iconv -f {UNKNOWN} -t UTF-8"
     return f"line {line} is not UTF-8 text (byte 0x{content[start]:02x}){looks}; save it as UTF-8 ({convert})"
