@@ -36,7 +36,9 @@ def tokenizers_of():
 
 
 def prompt_for(tokens, prompt="Name a fruit.", text="Pear.", rule=RULE):
-    rules = make_rule_set(rule or " ", verification=SETTINGS)
+    rules = make_rule_set(RULE, verification=SETTINGS)
+    # Past the checks of a rule set, which refuse a rule without a word.
+    rules = rules.model_copy(update={"rules": (rules.rules[0].model_copy(update={"text": rule}),)})
     request = build_request(make_completion(prompt, text), rules.verification, questions_of(rules))
     shared = tokens.encode_choices(request)
     return shared.prefix + shared.suffixes[0], request
@@ -53,8 +55,7 @@ def test_no_attack_adds_or_takes_away_a_marker(tokenizers_of, family):
     benign, _ = prompt_for(tokens)
     assert structure(tokens, benign), "the template has markers at all"
     for name, attack in ATTACKS.items():
-        # An empty rule is refused where rule sets are made.
-        for place in ({"prompt": attack or "?"}, {"text": attack}, {"rule": attack if attack.strip() else "?"}):
+        for place in ({"prompt": attack or "?"}, {"text": attack}, {"rule": attack or "?"}):
             ids, _ = prompt_for(tokens, **place)
             assert structure(tokens, ids) == structure(tokens, benign), (name, place.keys())
 
