@@ -117,7 +117,7 @@ def run_shards(
         else:
             rows = _rows_of(run.folder, source, shard)
             trace = None if in_flow_run() else outcome  # Prefect has shown it
-            why = shortened(with_kind(outcome), 300)
+            why = shortened(in_words(outcome), 300)
             log.error("%s shard %d (%s) failed: %s", stage, shard, rows, why, exc_info=trace)
             failures += _failures_of_shard(run.folder, source, shard, stage, item_id, n_results, outcome)
             run.update(failed_shards=(*run.manifest.failed_shards, f"{stage} shard {shard}: {in_words(outcome)}"))

@@ -180,7 +180,7 @@ def test_nothing_is_asked_whose_answer_could_not_be_kept(tmp_path):
     assert backend.log == []
     store._connection.execute("PRAGMA max_page_count = 1000000")
     assert len(list(CachedBackend(backend, store).generate(requests))) == 3
-    assert store.generations([b"k"])[b"k"][0].payload == "x" * 100_000, "what was refused is not lost either"
+    assert store.generations([b"k"])[b"k"][0].payload == b"x" * 100_000, "what was refused is not lost either"
 
 
 @pytest.fixture(scope="module")
