@@ -129,6 +129,7 @@ def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(tmp_path, full_di
     assert json.loads((tmp_path / "outputs/r/manifest.json").read_text())["status"] == "completed"
 
 
+@pytest.mark.long
 def test_a_limit_on_the_size_of_files_is_told_as_such(tmp_path):
     limited = process(*arguments(tmp_path), limit=120_000, code=3)
     assert "c.sqlite can't be written" in error_line(limited.stderr.decode())

@@ -177,6 +177,7 @@ def test_a_public_address_needs_a_token(tmp_path):
     assert weak.returncode == 2 and "too weak" in weak.stderr and "short" not in weak.stderr
 
 
+@pytest.mark.long
 def test_no_request_that_the_schema_allows_breaks_the_server(tmp_path):
     """schemathesis, with a fixed seed."""
     tool = Path(sys.executable).parent / "schemathesis"

@@ -40,6 +40,7 @@ def config_for(tmp_path):
     )
 
 
+@pytest.mark.long
 def test_the_tables_are_whole_and_readable_in_one_line(tmp_path):
     manifest = score_completions.fn(config_for(tmp_path))
     folder = tmp_path / "out" / "r"
@@ -92,6 +93,7 @@ score_completions.fn(config_for(Path(sys.argv[1])))
 """
 
 
+@pytest.mark.long
 def test_a_run_that_died_asks_only_for_the_rest(tmp_path):
     ended = subprocess.run([sys.executable, "-c", DIES, str(tmp_path)], cwd=ROOT, capture_output=True)
     assert ended.returncode == 9, ended.stderr.decode()

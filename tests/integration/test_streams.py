@@ -36,6 +36,7 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(rules):
     assert done.returncode == 141 and done.stderr == b"" and len(done.stdout.splitlines()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_stdout_costs_what_was_to_be_shown_and_not_the_run(tmp_path):
     with Path("/dev/full").open("wb") as full:
