@@ -185,6 +185,7 @@ def answers_of_a_model(body):
     return logprobs(("Yes", -0.1), ("No", -2.5)) if "logprobs" in body else completion("Yes.")
 
 
+@pytest.mark.long
 def test_doctor_asks_real_questions():
     with ScriptedServer(answers_of_a_model) as server:
         good = autorule("doctor", "--base-url", server.base_url, "--model", "m")

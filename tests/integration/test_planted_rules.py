@@ -30,6 +30,7 @@ def settings(tmp_path_factory):
     }
 
 
+@pytest.mark.long
 def test_the_default_preset_recovers_planted_rules(settings):
     config = build_config(ExtractConfig, load_preset("default"), settings)
     manifest = extract_rules.fn(config)
