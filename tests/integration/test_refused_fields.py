@@ -101,21 +101,25 @@ def asked_of(server, **settings):
     return results, verdicts
 
 
-@pytest.mark.parametrize("name", REFUSALS)
-def test_what_a_server_refuses_is_left_out_from_then_on(name, caplog):
-    refuses, status, message = REFUSALS[name]
-
+def check_it_is_learnt_once(refuses, status, words):
     def answer(body):
         if refuses(body):
-            return JSONResponse({"error": {"message": message}}, status)
+            return JSONResponse(words, status)
         return logprobs(("Yes", -0.1), ("No", -2.5)) if "logprobs" in body else completion("fruit")
 
-    with ScriptedServer(answer) as server, caplog.at_level(logging.WARNING):
+    with ScriptedServer(answer) as server:
         results, verdicts = asked_of(server)
         refused = [body for body in server.log if refuses(body)]
     assert all(isinstance(result, ModelOutput) for result in results), results
     assert all(hasattr(verdict, "probabilities") for verdict in verdicts), verdicts
     assert 1 <= len(refused) <= 2, "learnt once"
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_a_server_refuses_is_left_out_from_then_on(name, caplog):
+    refuses, status, message = REFUSALS[name]
+    with caplog.at_level(logging.WARNING):
+        check_it_is_learnt_once(refuses, status, {"error": {"message": message}})
     assert 1 <= len(caplog.records) <= 2 and all("refused" in record.message for record in caplog.records)
 
 
@@ -136,19 +140,8 @@ def test_what_refuses_no_field_teaches_nothing(status):
 
 @pytest.mark.parametrize("name", OTHER_WORDS)
 def test_a_refusal_in_other_words_is_understood(name, caplog):
-    refuses, status, words = OTHER_WORDS[name]
-
-    def answer(body):
-        if refuses(body):
-            return JSONResponse(words, status)
-        return logprobs(("Yes", -0.1), ("No", -2.5)) if "logprobs" in body else completion("fruit")
-
-    with ScriptedServer(answer) as server, caplog.at_level(logging.WARNING):
-        results, verdicts = asked_of(server)
-        refused = [body for body in server.log if refuses(body)]
-    assert all(isinstance(result, ModelOutput) for result in results), results
-    assert all(hasattr(verdict, "probabilities") for verdict in verdicts), verdicts
-    assert 1 <= len(refused) <= 2, "learnt once"
+    with caplog.at_level(logging.WARNING):
+        check_it_is_learnt_once(*OTHER_WORDS[name])
     assert len(caplog.records) == 1 and "refused" in caplog.text
 
 
