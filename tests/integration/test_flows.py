@@ -351,6 +351,7 @@ def test_completions_are_scored_against_a_rule_set(tmp_path):
     assert rewards[0].n_satisfied == sum(v["verdict"] == "yes" for v in verdicts[: len(rules)])
 
 
+@pytest.mark.long
 def test_both_flows_run_under_prefect_with_the_same_results(tmp_path):
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness

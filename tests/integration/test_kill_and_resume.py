@@ -45,7 +45,14 @@ def committed(folder: Path, stage: str) -> int:
         return connection.execute(query, (stage,)).fetchone()[0]
 
 
-@pytest.mark.parametrize(("stage", "n_before"), [("interpretation", 17), ("mining", 20), ("synthesis", 6)])
+@pytest.mark.parametrize(
+    ("stage", "n_before"),
+    [
+        ("interpretation", 17),
+        pytest.param("mining", 20, marks=pytest.mark.long),
+        pytest.param("synthesis", 6, marks=pytest.mark.long),
+    ],
+)
 def test_a_killed_run_goes_on_where_it_was(tmp_path, stage, n_before):
     with ScriptedServer(answer) as server:
         server.hold_after(stage, n_before)

@@ -149,6 +149,7 @@ def test_what_is_wrong_with_a_store_is_said_before_anything_is_asked(tmp_path, b
         scoring(tmp_path, "nonsense://rules", "run")
 
 
+@pytest.mark.long
 def test_commands_write_and_read_a_bucket(tmp_path, bucket):
     settings = scoring(tmp_path, "unused", None)
     pairs, held_out = ROOT / "examples/sample_pairs.jsonl", ROOT / "examples/held_out_pairs.jsonl"
